@@ -1,0 +1,3 @@
+"""Puna: a desktop-local inference daemon."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Frozen value types without I/O, shared by daemon, worker and trainer."""

@@ -1,0 +1,81 @@
+"""Models: what is known from the file, and what is known once it runs."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from msgspec import Struct
+
+
+class ModelEntry(Struct, frozen=True, kw_only=True):
+    """One model that can be run, as the catalogue lists it."""
+
+    id: str
+    """The name that requests use; unique in the catalogue."""
+    name: str
+    """For people, from `general.name` or the file name."""
+    path: Path
+    size_bytes: int
+    description: str = ""
+    architecture: str = ""
+    context_length: int = 0
+    """Tokens that the model was trained for; 0 where the file does not say."""
+
+
+class ModelState(StrEnum):
+    """Where a model stands."""
+
+    UNLOADED = "unloaded"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class Device(Struct, frozen=True):
+    """One compute device that llama.cpp sees. Sizes in bytes."""
+
+    name: str
+    description: str
+    kind: str
+    """`cpu`, `gpu`, `igpu` or `accel`, as ggml names them."""
+    memory_total_bytes: int
+    memory_free_bytes: int
+
+
+class LoadedModel(Struct, frozen=True, kw_only=True):
+    """What a worker tells about the model that it runs."""
+
+    architecture: str
+    description: str
+    """llama.cpp's own line, such as `llama 5M Q8_0`."""
+    n_parameters: int
+    size_bytes: int
+    context_length: int
+    """Tokens that one request may use, prompt and text together."""
+    trained_context_length: int
+    total_cells: int
+    """Tokens that all requests and the prefix cache share."""
+    slots: int
+    threads: int
+    gpu_layers: int
+    backend: str
+    """Where it runs: `CPU`, `CUDA`, `Metal`, `Vulkan`, ..."""
+    backend_reason: str
+    """Why there and nowhere better."""
+    has_chat_template: bool
+    devices: tuple[Device, ...] = ()
+    load_s: float = 0.0
+
+
+class WorkerStatus(Struct, frozen=True, kw_only=True):
+    """A snapshot of a worker, sent when it changes."""
+
+    busy_slots: int = 0
+    waiting_requests: int = 0
+    cached_sequences: int = 0
+    used_cells: int = 0
+    threads: int = 0
+    prompt_tokens: int = 0
+    """Prompt tokens computed since the load; those from the prefix cache are not counted."""
+    cached_prompt_tokens: int = 0
+    completion_tokens: int = 0
+    steps: int = 0
