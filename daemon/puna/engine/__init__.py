@@ -1,0 +1,1 @@
+"""The daemon's side of a worker: the messages, the process, and the worker as an object."""

@@ -1,0 +1,125 @@
+"""The child process behind a worker: its pipe, its log and its end."""
+
+import asyncio
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from puna.engine.protocol import (
+    HEADER_BYTES,
+    FromWorker,
+    ToWorker,
+    decode_from_worker,
+    decode_header,
+    encode_frame,
+)
+
+_LOG_TAIL_BYTES = 4096
+_LOG_LIMIT_BYTES = 1024 * 1024
+_PATH = re.compile(r"(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:]+[/\\])+")
+_LOGGED_LINES = 3
+
+
+class WorkerProcess:
+    """A running child. Its stdin and stdout carry frames; its stderr is the log file."""
+
+    def __init__(self, process: Process, log_file: Path, log_start: int) -> None:
+        self._process = process
+        self._log_file = log_file
+        self._log_start = log_start
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], environment: Mapping[str, str], log_file: Path
+    ) -> "WorkerProcess":
+        """Start the child; its log is appended to the file, which is begun anew when it has grown large."""
+        log_start = await asyncio.to_thread(_prepare_log, log_file)
+        with log_file.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=PIPE, stdout=PIPE, stderr=log, env=dict(environment)
+            )
+        return cls(process, log_file, log_start)
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    async def read(self) -> list[FromWorker] | None:
+        """Return the next frame; None when the child has closed its end. Raises `ProtocolError`."""
+        assert self._process.stdout is not None
+        try:
+            header = await self._process.stdout.readexactly(HEADER_BYTES)
+            body = await self._process.stdout.readexactly(decode_header(header))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        return decode_from_worker(body)
+
+    async def write(self, messages: Sequence[ToWorker]) -> None:
+        """Write one frame; waits while the pipe is full. Raises `ConnectionError` when the child is gone."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(encode_frame(messages))
+        await self._process.stdin.drain()
+
+    def write_soon(self, messages: Sequence[ToWorker]) -> None:
+        """Queue a small frame without waiting; lost when the child is gone."""
+        assert self._process.stdin is not None
+        if not self._process.stdin.is_closing():
+            self._process.stdin.write(encode_frame(messages))
+
+    async def end(self, grace_s: float) -> None:
+        """Close the pipe, which asks the child to end; kill it after `grace_s` seconds. Idempotent."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+
+    def kill(self) -> None:
+        """End the child at once."""
+        try:
+            self._process.kill()
+        except ProcessLookupError:
+            return
+
+    async def describe_end(self) -> str:
+        """Wait for the child's end and say how it came, with the last lines of its log."""
+        code = await self._process.wait()
+        lines = await asyncio.to_thread(self._read_last_lines)
+        said = "; its last words: " + " | ".join(lines) if lines else ""
+        return describe_exit(code) + said
+
+    def _read_last_lines(self) -> list[str]:
+        try:
+            with self._log_file.open("rb") as log:
+                size = log.seek(0, 2)
+                log.seek(max(self._log_start, size - _LOG_TAIL_BYTES))
+                text = log.read(_LOG_TAIL_BYTES).decode("utf-8", "replace")
+        except OSError:
+            return []
+        lines = [_PATH.sub("", line).strip() for line in text.splitlines()]
+        return [line for line in lines if line][-_LOGGED_LINES:]
+
+
+def describe_exit(code: int) -> str:
+    """Say what an exit code of a child means: `signal 9 (SIGKILL)` or `exit code 1`."""
+    if code < 0 and sys.platform != "win32":
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+        return f"signal {-code} ({name})"
+    return f"exit code {code}"
+
+
+def _prepare_log(log_file: Path) -> int:
+    """Return where the child's lines will begin; a large log becomes the previous one."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    size = log_file.stat().st_size if log_file.exists() else 0
+    if size < _LOG_LIMIT_BYTES:
+        return size
+    log_file.replace(log_file.with_suffix(".previous.log"))
+    return 0

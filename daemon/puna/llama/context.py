@@ -1,0 +1,87 @@
+"""A context: the cache of keys and values, and the decode call."""
+
+from enum import IntEnum
+from typing import final
+
+import llama_cpp
+
+from puna.llama import library
+from puna.llama.abort_flag import AbortFlag
+from puna.llama.batch import Batch
+from puna.llama.model import LlamaError, Model
+
+_ABORTED = 2
+
+
+@final
+class DecodeResult(IntEnum):
+    """What a decode came to."""
+
+    OK = 0
+    NO_CELLS = 1
+    """No room for the batch; the cache is as before."""
+    ABORTED = 2
+    """The abort flag was up; a part of the batch may be in the cache."""
+    FAILED = 3
+    """llama.cpp refused the batch or could not compute it; a part of it may be in the cache."""
+
+
+class Context:
+    """One unified cache for all sequences of a model. Owned by one thread, but for `abort_flag`."""
+
+    def __init__(self, model: Model, *, n_ctx: int, n_batch: int, n_seq_max: int, n_threads: int) -> None:
+        """Allocate the cache and the compute buffers. Raises `LlamaError` when memory does not allow it."""
+        self.abort_flag = AbortFlag()
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = params.n_ubatch = n_batch
+        params.n_seq_max = n_seq_max
+        params.n_outputs_max = n_seq_max
+        params.n_threads = params.n_threads_batch = n_threads
+        params.kv_unified = True
+        params.abort_callback = self.abort_flag.callback
+        params.abort_callback_data = self.abort_flag.data
+        library.log.last_error = ""
+        self.handle = llama_cpp.llama_init_from_model(model.handle, params)
+        if not self.handle:
+            raise LlamaError(library.log.last_error or "llama.cpp could not allocate the context")
+        self._n_threads = n_threads
+        self._memory = llama_cpp.llama_get_memory(self.handle)
+
+    def close(self) -> None:
+        """Free the cache. Idempotent; samplers outlive it, the model must."""
+        if self.handle:
+            llama_cpp.llama_free(self.handle)
+            self.handle = None
+
+    @property
+    def n_ctx(self) -> int:
+        """Cells of the cache, padded by llama.cpp."""
+        return int(llama_cpp.llama_n_ctx(self.handle))
+
+    def set_threads(self, n_threads: int) -> None:
+        """Use so many threads from the next decode on."""
+        if n_threads != self._n_threads:
+            self._n_threads = n_threads
+            llama_cpp.llama_set_n_threads(self.handle, n_threads, n_threads)
+
+    def decode(self, batch: Batch) -> DecodeResult:
+        """Compute the batch; releases the interpreter lock meanwhile."""
+        code: int = llama_cpp.llama_decode(self.handle, batch.struct)
+        return DecodeResult(code) if 0 <= code <= _ABORTED else DecodeResult.FAILED
+
+    def synchronize(self) -> None:
+        """Wait until the last decode is computed; GPUs return from `decode` before."""
+        llama_cpp.llama_synchronize(self.handle)
+
+    def copy_sequence(self, source: int, target: int, length: int) -> None:
+        """Share the first `length` cells of a sequence with an empty one; nothing is computed or moved."""
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def trim_sequence(self, sequence: int, length: int) -> bool:
+        """Drop all cells from position `length` on; False where the model cannot (recurrent state)."""
+        return bool(llama_cpp.llama_memory_seq_rm(self._memory, sequence, length, -1))
+
+    def drop_sequence(self, sequence: int) -> None:
+        """Free all cells that only this sequence holds."""
+        llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)

@@ -1,0 +1,77 @@
+"""A model's vocabulary: text to tokens and back."""
+
+import ctypes
+
+import llama_cpp
+
+_PIECE_BYTES = 64
+_INT32_MAX = 2**31 - 1
+
+
+class Vocabulary:
+    """Read-only, so any thread may tokenise; it lives as long as its model."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+        self.n_tokens = int(llama_cpp.llama_vocab_n_tokens(handle))
+        self._pieces: dict[int, bytes] = {}
+        self._end_tokens = frozenset(
+            token for token in range(self.n_tokens) if llama_cpp.llama_vocab_is_eog(handle, token)
+        )
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """Return the tokens of a text.
+
+        `add_special` puts the model's beginning-of-text token in front where the model wants one;
+        `parse_special` reads names such as `<|im_end|>` as the control tokens they are.
+        """
+        raw = text.encode("utf-8", "replace")
+        capacity = len(raw) + 8
+        while True:
+            tokens = (llama_cpp.llama_token * capacity)()
+            count: int = llama_cpp.llama_tokenize(
+                self.handle, raw, len(raw), tokens, capacity, add_special, parse_special
+            )
+            if count >= 0:
+                return tokens[:count]
+            if count < -_INT32_MAX:
+                raise OverflowError("the text has too many tokens")
+            capacity = -count
+
+    def piece(self, token: int) -> bytes:
+        """Return the bytes of one token; control tokens have none."""
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._pieces[token] = self._render(token, special=False)
+        return piece
+
+    def _render(self, token: int, *, special: bool) -> bytes:
+        size = _PIECE_BYTES
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count: int = llama_cpp.llama_token_to_piece(self.handle, token, buffer, size, 0, special)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+
+    def is_end(self, token: int) -> bool:
+        """Return whether a token ends the generation (end of text, of turn or of message)."""
+        return token in self._end_tokens
+
+    @property
+    def bos_text(self) -> str:
+        """The beginning-of-text token as templates name it; empty when there is none."""
+        return self._special_text(llama_cpp.llama_vocab_bos(self.handle))
+
+    @property
+    def eos_text(self) -> str:
+        """The end-of-text token as templates name it; empty when there is none."""
+        return self._special_text(llama_cpp.llama_vocab_eos(self.handle))
+
+    def _special_text(self, token: int) -> str:
+        return "" if token < 0 else self._render(token, special=True).decode("utf-8", "replace")
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether `tokenize(add_special=True)` puts a beginning-of-text token in front."""
+        return bool(llama_cpp.llama_vocab_get_add_bos(self.handle))

@@ -1,0 +1,94 @@
+"""The worker process: wires pipe, preparation and engine, and ends when the daemon does."""
+
+import faulthandler
+import os
+import signal
+import threading
+
+from puna.engine.protocol import Abort, Failed, Generate, Load, Loaded, Loading, Shutdown, ToWorker
+from puna.errors import ModelLoadError
+from puna.worker.engine import Cancelled, Engine, Expected, Stop
+from puna.worker.loading import load
+from puna.worker.outbox import Outbox
+from puna.worker.pipe import ParentPipe
+from puna.worker.preparation import PreparationThread
+
+EXIT_OK = 0
+EXIT_LOAD_FAILED = 3
+EXIT_PROTOCOL = 4
+_PROGRESS_STEP = 0.02
+
+
+def run() -> int:
+    """Serve one model until the daemon says `Shutdown` or is gone. Returns the exit code."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which then says Shutdown
+    pipe = ParentPipe.take_over_stdio()
+    first = pipe.read()
+    if first is None:
+        return EXIT_OK
+    if len(first) != 1 or not isinstance(first[0], Load):
+        return EXIT_PROTOCOL
+    inbox = Inbox(pipe)
+    try:
+        runtime = load(first[0], Outbox(pipe.write), Progress(pipe))
+    except ModelLoadError as error:
+        pipe.write([Failed(None, error.kind, error.message)])
+        return EXIT_LOAD_FAILED
+    engine = runtime.engine
+    inbox.connect(engine, PreparationThread(runtime.preparer, engine.put))
+    pipe.write([Loaded(runtime.loaded)])
+    engine.run()
+    return EXIT_OK
+
+
+class Progress:
+    """Tells the daemon how far the load is, in steps that are worth a message."""
+
+    def __init__(self, pipe: ParentPipe) -> None:
+        self._pipe = pipe
+        self._told = 0.0
+
+    def __call__(self, progress: float) -> None:
+        """Take in the progress, 0 to 1."""
+        if progress - self._told >= _PROGRESS_STEP:
+            self._told = progress
+            self._pipe.write([Loading(progress)])
+
+
+class Inbox:
+    """Reads the pipe from the first moment, so that a daemon that is gone is noticed while a model loads too.
+
+    The daemon sends requests only after `Loaded`; what comes before that ends the process.
+    """
+
+    def __init__(self, pipe: ParentPipe) -> None:
+        self._pipe = pipe
+        self._engine: Engine | None = None
+        self._preparation: PreparationThread | None = None
+        threading.Thread(target=self._read, name="inbox", daemon=True).start()
+
+    def connect(self, engine: Engine, preparation: PreparationThread) -> None:
+        """Pass messages on to these from now."""
+        self._preparation = preparation
+        self._engine = engine
+
+    def _read(self) -> None:
+        while (messages := self._pipe.read()) is not None:
+            for message in messages:
+                self._pass(message)
+        os._exit(EXIT_OK)
+
+    def _pass(self, message: ToWorker) -> None:
+        if self._engine is None or self._preparation is None:
+            os._exit(EXIT_OK if isinstance(message, Shutdown) else EXIT_PROTOCOL)
+        match message:
+            case Generate(request_id):
+                self._engine.put(Expected(request_id))
+                self._preparation.submit(message)
+            case Abort(request_id):
+                self._engine.put(Cancelled(request_id))
+            case Shutdown():
+                self._engine.put(Stop())
+            case Load():
+                os._exit(EXIT_PROTOCOL)

@@ -1,0 +1,245 @@
+"""The step loop: one batch a step for all requests of the model."""
+
+import queue
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from puna.domain.generation import Finished, FinishReason, Usage
+from puna.domain.models import WorkerStatus
+from puna.errors import GenerationError
+from puna.llama.context import DecodeResult
+from puna.llama.vocabulary import Vocabulary
+from puna.worker.batching import Chunk
+from puna.worker.outbox import Counters, Outbox
+from puna.worker.preparation import PreparedRequest, UnpreparedRequest
+from puna.worker.runner import BatchRunner
+from puna.worker.sampling import build_sampler
+from puna.worker.sequences import SequencePool
+from puna.worker.slot import Slot
+
+
+class Expected(Struct, frozen=True):
+    """A request arrived and is being prepared."""
+
+    request_id: int
+
+
+class Cancelled(Struct, frozen=True):
+    """Nobody wants the request any more."""
+
+    request_id: int
+
+
+class Stop(Struct, frozen=True):
+    """End the loop."""
+
+
+Command = Expected | PreparedRequest | UnpreparedRequest | Cancelled | Stop
+
+
+class Engine:
+    """Owns the context. `put` may be called from any thread; everything else belongs to the one that runs."""
+
+    def __init__(
+        self,
+        runner: BatchRunner,
+        vocabulary: Vocabulary,
+        pool: SequencePool,
+        outbox: Outbox,
+        *,
+        slots: int,
+        context_length: int,
+    ) -> None:
+        """`slots` requests run at once, each with at most `context_length` tokens."""
+        self._runner = runner
+        self._vocabulary = vocabulary
+        self._pool = pool
+        self._outbox = outbox
+        self._slots = slots
+        self._context_length = context_length
+        self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._expected: set[int] = set()
+        self._waiting: deque[Slot] = deque()
+        self._active: list[Slot] = []
+        self._counters = Counters()
+        self._is_full = False
+        self._is_stopping = False
+
+    def put(self, command: Command) -> None:
+        """Queue a command; one that makes the running decode pointless ends it. From any thread."""
+        self._inbox.put(command)
+        match command:
+            case Cancelled(request_id):
+                self._runner.interrupt(request_id)
+            case Stop():
+                self._runner.interrupt()
+
+    def run(self) -> None:
+        """Step until `Stop`; open requests then end with reason `abort`."""
+        while not self._is_stopping:
+            self._take_commands()
+            if self._active or self._waiting:
+                self._step()
+            self._outbox.flush(self._status())
+        for slot in [*self._active, *self._waiting]:
+            self._finish(slot, FinishReason.ABORT)
+        self._outbox.flush(self._status())
+        self._runner.close()
+
+    def _status(self) -> WorkerStatus:
+        return WorkerStatus(
+            busy_slots=len(self._active),
+            waiting_requests=len(self._waiting) + len(self._expected),
+            cached_sequences=self._pool.cached,
+            used_cells=self._pool.held_tokens,
+            threads=self._runner.threads,
+            prompt_tokens=self._counters.prompt_tokens,
+            cached_prompt_tokens=self._counters.cached_prompt_tokens,
+            completion_tokens=self._counters.completion_tokens,
+            steps=self._counters.steps,
+        )
+
+    # Commands
+
+    def _take_commands(self) -> None:
+        is_idle = not self._active and not self._waiting
+        try:
+            while True:
+                self._handle(self._inbox.get(block=is_idle))
+                is_idle = False
+        except queue.Empty:
+            return
+
+    def _handle(self, command: Command) -> None:
+        match command:
+            case Expected(request_id):
+                self._expected.add(request_id)
+            case UnpreparedRequest(request_id, error):
+                if self._is_expected(request_id):
+                    self._outbox.failed(request_id, error)
+            case PreparedRequest():
+                if self._is_expected(command.request_id):
+                    self._admit(command)
+            case Cancelled(request_id):
+                self._cancel(request_id)
+            case Stop():
+                self._is_stopping = True
+
+    def _is_expected(self, request_id: int) -> bool:
+        """False when the request was cancelled while it was being prepared."""
+        is_expected = request_id in self._expected
+        self._expected.discard(request_id)
+        return is_expected
+
+    def _admit(self, prepared: PreparedRequest) -> None:
+        sampler = build_sampler(
+            prepared.request.sampling, prepared.tokens, n_vocab=self._vocabulary.n_tokens
+        )
+        self._waiting.append(Slot(prepared, sampler, limit=self._context_length, now_s=time.monotonic()))
+
+    def _cancel(self, request_id: int) -> None:
+        if self._is_expected(request_id):
+            self._outbox.done(request_id, Finished(FinishReason.ABORT, Usage()))
+        for slot in [*self._active, *self._waiting]:
+            if slot.request_id == request_id:
+                self._finish(slot, FinishReason.ABORT)
+
+    # One step
+
+    def _step(self) -> None:
+        now_s = time.monotonic()
+        for slot in [slot for slot in self._active if slot.is_late(now_s)]:
+            self._deliver(slot, *slot.cut())
+        self._place_waiting()
+        chunks = self._runner.plan(self._active)
+        if not chunks:
+            return
+        outputs = self._runner.fill(self._active, chunks)
+        match self._runner.decode(self._active, chunks):
+            case DecodeResult.OK:
+                self._advance(chunks, outputs)
+            case DecodeResult.NO_CELLS:
+                self._make_room()
+            case DecodeResult.ABORTED:
+                self._rewind(chunks)
+            case DecodeResult.FAILED:
+                self._fail(chunks)
+
+    def _place_waiting(self) -> None:
+        if self._is_full and self._active:
+            return
+        self._is_full = False
+        for slot in list(self._waiting):
+            if len(self._active) >= self._slots:
+                return
+            placement = self._pool.place(slot.tokens)
+            if placement is not None:
+                self._waiting.remove(slot)
+                slot.start(self._pool.take(placement, slot.tokens), time.monotonic())
+                self._counters.cached_prompt_tokens += slot.computed
+                self._active.append(slot)
+
+    def _advance(self, chunks: Sequence[Chunk], outputs: Sequence[tuple[Slot, int]]) -> None:
+        self._counters.steps += 1
+        for chunk in chunks:
+            slot = self._active[chunk.index]
+            if not slot.generated:
+                self._counters.prompt_tokens += chunk.tokens
+            slot.advance(chunk.tokens)
+        self._counters.completion_tokens += len(outputs)
+        for slot, index in outputs:
+            token = slot.sampler.sample(self._runner.context, index)
+            self._deliver(slot, *slot.push(token, self._vocabulary, time.monotonic()))
+
+    def _deliver(self, slot: Slot, text: str, reason: FinishReason | None) -> None:
+        self._outbox.text(slot.request_id, text)
+        if reason is not None:
+            self._finish(slot, reason)
+
+    def _finish(self, slot: Slot, reason: FinishReason) -> None:
+        self._outbox.done(slot.request_id, slot.finish(reason, time.monotonic()))
+        self._forget(slot)
+
+    def _forget(self, slot: Slot) -> None:
+        if slot.sequence is None:
+            self._waiting.remove(slot)
+        else:
+            self._pool.release(slot.sequence)
+            self._active.remove(slot)
+            self._is_full = False
+        slot.sampler.close()
+
+    # When a step does not go through
+
+    def _make_room(self) -> None:
+        """Evict a cached prefix; with none left, the youngest request waits until another one ends."""
+        if self._pool.evict():
+            return
+        youngest = self._active[-1]
+        if len(self._active) == 1:
+            error = GenerationError("The context is full; shorten the prompt or ask for less text.")
+            self._outbox.failed(youngest.request_id, error)
+            self._forget(youngest)
+            return
+        self._active.remove(youngest)
+        self._pool.release(youngest.preempt())
+        self._waiting.appendleft(youngest)
+        self._is_full = True
+
+    def _rewind(self, chunks: Sequence[Chunk]) -> None:
+        """Drop what an aborted decode left behind the tokens that are known to be computed."""
+        for chunk in chunks:
+            sequence = self._active[chunk.index].sequence
+            assert sequence is not None
+            self._pool.trim(sequence, len(sequence.tokens))
+
+    def _fail(self, chunks: Sequence[Chunk]) -> None:
+        error = GenerationError("llama.cpp could not compute this request; the worker's log says why.")
+        for slot in [self._active[chunk.index] for chunk in chunks]:
+            assert slot.sequence is not None
+            self._pool.trim(slot.sequence, 0)
+            self._outbox.failed(slot.request_id, error)
+            self._forget(slot)

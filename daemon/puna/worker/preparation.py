@@ -1,0 +1,95 @@
+"""From a request to tokens: renders the chat template and tokenises, beside the step loop."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from puna.domain.generation import ChatPrompt, GenerationRequest, TextPrompt
+from puna.engine.protocol import Generate
+from puna.errors import ContextOverflowError, InvalidRequestError, PunaError
+from puna.llama.vocabulary import Vocabulary
+from puna.prompting.chat_template import ChatTemplate
+from puna.prompting.stop_strings import check_stop_strings
+
+
+class PreparedRequest(Struct, frozen=True):
+    """A request whose prompt is tokens that fit the context."""
+
+    request_id: int
+    request: GenerationRequest
+    tokens: list[int]
+    stop: tuple[str, ...]
+
+
+class Preparer:
+    """Renders and tokenises. Safe to use from one thread while another decodes: the vocabulary is read-only."""
+
+    def __init__(self, vocabulary: Vocabulary, template: ChatTemplate, context_length: int) -> None:
+        self._vocabulary = vocabulary
+        self._template = template
+        self._context_length = context_length
+
+    def prepare(self, message: Generate) -> PreparedRequest:
+        """Return the tokens of a request. Raises `ContextOverflowError`, `GenerationError` and their kin."""
+        request = message.request
+        tokens = self._tokenize(request.prompt)
+        if not tokens:
+            raise InvalidRequestError("The prompt is empty; give at least one character.", field="prompt")
+        if len(tokens) >= self._context_length:
+            raise ContextOverflowError(
+                f"The prompt has {len(tokens)} tokens, and the context of this model holds "
+                f"{self._context_length} for prompt and answer together; shorten the prompt or "
+                "load the model with a longer context_length."
+            )
+        is_chat = isinstance(request.prompt, ChatPrompt)
+        stop = request.stop + (self._template.stop_strings if is_chat else ())
+        check_stop_strings(stop)
+        return PreparedRequest(message.request_id, request, tokens, stop)
+
+    def _tokenize(self, prompt: TextPrompt | ChatPrompt) -> list[int]:
+        match prompt:
+            case TextPrompt(text):
+                return self._vocabulary.tokenize(text, add_special=True, parse_special=True)
+            case ChatPrompt(messages):
+                text = self._template.render(messages)
+                return self._vocabulary.tokenize(
+                    text, add_special=not self._starts_with_bos(text), parse_special=True
+                )
+
+    def _starts_with_bos(self, text: str) -> bool:
+        bos = self._vocabulary.bos_text
+        return bool(bos) and text.startswith(bos)
+
+
+class UnpreparedRequest(Struct, frozen=True):
+    """A request whose preparation failed."""
+
+    request_id: int
+    error: PunaError
+
+
+class PreparationThread:
+    """Prepares requests in their order and hands each on, prepared or not."""
+
+    def __init__(
+        self, preparer: Preparer, hand_on: Callable[[PreparedRequest | UnpreparedRequest], None]
+    ) -> None:
+        """`hand_on` is called on this thread."""
+        self._preparer = preparer
+        self._hand_on = hand_on
+        self._queue: queue.SimpleQueue[Generate] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="preparation", daemon=True).start()
+
+    def submit(self, message: Generate) -> None:
+        """Queue a request; returns at once."""
+        self._queue.put(message)
+
+    def _run(self) -> None:
+        while True:
+            message = self._queue.get()
+            try:
+                self._hand_on(self._preparer.prepare(message))
+            except PunaError as error:
+                self._hand_on(UnpreparedRequest(message.request_id, error))

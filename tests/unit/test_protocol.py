@@ -1,0 +1,42 @@
+"""Frames between daemon and worker."""
+
+import pytest
+
+from puna.domain.chat import Message, Role
+from puna.domain.generation import ChatPrompt, Finished, FinishReason, GenerationRequest, Sampling, Usage
+from puna.engine import protocol
+from puna.engine.protocol import Abort, Delta, Done, Failed, Generate, Load, ProtocolError, Shutdown
+from puna.errors import ErrorKind
+
+
+def body(frame: bytes) -> bytes:
+    assert protocol.decode_header(frame[: protocol.HEADER_BYTES]) == len(frame) - protocol.HEADER_BYTES
+    return frame[protocol.HEADER_BYTES :]
+
+
+def test_messages_to_the_worker_survive_the_wire() -> None:
+    request = GenerationRequest(
+        prompt=ChatPrompt((Message(Role.USER, "héllo \u2028"),)), sampling=Sampling(seed=7), stop=("x",)
+    )
+    messages = [Load(path="m.gguf"), Generate(1, request), Abort(1), Shutdown()]
+    assert protocol.decode_to_worker(body(protocol.encode_frame(messages))) == messages
+
+
+def test_messages_from_the_worker_survive_the_wire() -> None:
+    messages = [
+        Delta(3, "text"),
+        Done(3, Finished(FinishReason.LENGTH, Usage(1, 2, 1))),
+        Failed(None, ErrorKind.MODEL_LOAD_FAILED, "no"),
+    ]
+    assert protocol.decode_from_worker(body(protocol.encode_frame(messages))) == messages
+
+
+@pytest.mark.parametrize("garbage", [b"", b"hello", b"\x91\x81\xa4type\xa4evil", b"\xc1"])
+def test_bytes_that_are_no_message_are_an_error(garbage: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        protocol.decode_from_worker(garbage)
+
+
+def test_text_on_the_pipe_is_not_taken_for_a_length() -> None:
+    with pytest.raises(ProtocolError, match="exceeds"):
+        protocol.decode_header(b"llam")
