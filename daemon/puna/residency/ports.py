@@ -1,0 +1,63 @@
+"""What the coordinator needs of the world, and what it gives to dialects."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Protocol
+
+from puna.domain.generation import GenerationEvent, GenerationRequest
+from puna.domain.models import LoadedModel, ModelEntry, WorkerStatus
+
+
+class Worker(Protocol):
+    """A child that runs one model. Called from the event loop only; nothing here blocks it."""
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """What the worker told when it was ready."""
+        ...
+
+    @property
+    def status(self) -> WorkerStatus:
+        """The last snapshot that the worker sent."""
+        ...
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the child has ended or its pipe is closed."""
+        ...
+
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
+        """Yield the events of one request; the last is `Finished`.
+
+        Closing the generator early aborts the request. Raises a `RequestError` or `WorkerDiedError`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the child: asked first, killed after a bounded time. Idempotent."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts workers."""
+
+    async def launch(self, entry: ModelEntry, on_progress: Callable[[float], None]) -> Worker:
+        """Return a worker that has loaded the model; `on_progress` gets 0 to 1.
+
+        Raises `ModelLoadError` or `WorkerDiedError`; no child is left behind then, nor on cancellation.
+        """
+        ...
+
+
+class Catalogue(Protocol):
+    """Everything that can be run. The methods read small files and run in a thread where they may block."""
+
+    async def entries(self) -> Sequence[ModelEntry]:
+        """Return all models, the built-in demo model first, the others by id."""
+        ...
+
+    async def find(self, name: str) -> ModelEntry:
+        """Return the model with this id, or the GGUF file at this path, its header checked.
+
+        Raises `ModelNotFoundError` with the nearest ids, or `ModelLoadError` for a file that is no sound GGUF.
+        """
+        ...
