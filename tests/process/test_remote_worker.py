@@ -1,0 +1,177 @@
+"""A worker as the daemon sees it, with children that keep or break the contract."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from puna.domain.generation import Finished, FinishReason, GenerationRequest, TextDelta, TextPrompt
+from puna.engine import remote
+from puna.engine.process import WorkerProcess, describe_exit
+from puna.engine.protocol import Load
+from puna.engine.remote import RemoteWorker
+from puna.errors import GenerationTimeoutError, ModelLoadError, OverloadedError, WorkerDiedError
+
+FAKE = Path(__file__).parents[1] / "fakes" / "fake_worker.py"
+DAEMON = Path(remote.__file__).parents[2]
+
+Start = Callable[..., Awaitable[RemoteWorker]]
+
+
+def request(text: str = "one two three") -> GenerationRequest:
+    return GenerationRequest(prompt=TextPrompt(text))
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    workers: list[RemoteWorker] = []
+    processes: list[WorkerProcess] = []
+
+    async def start_worker(mode: str, *, timeout_s: float = 20.0) -> RemoteWorker:
+        process = await WorkerProcess.start(
+            [sys.executable, str(FAKE), mode],
+            {**os.environ, "PYTHONPATH": str(DAEMON)},
+            tmp_path / "worker.log",
+        )
+        processes.append(process)
+        progress: list[float] = []
+        worker = await remote.load(
+            process, Load(path="x"), "fake", on_progress=progress.append, generation_timeout_s=timeout_s
+        )
+        assert progress == [0.5]
+        workers.append(worker)
+        return worker
+
+    yield start_worker
+    for worker in workers:
+        await worker.close()
+    for process in processes:
+        await process.end(0.1)
+        assert not psutil.pid_exists(process.pid)
+
+
+async def test_a_request_yields_text_and_its_end(start: Start) -> None:
+    worker = await start("echo")
+    events = [event async for event in worker.generate(request())]
+    assert events[:3] == [TextDelta("one"), TextDelta("two"), TextDelta("three")]
+    assert isinstance(events[3], Finished)
+    assert events[3].reason is FinishReason.STOP
+
+
+async def test_requests_that_run_together_do_not_mix(start: Start) -> None:
+    worker = await start("echo")
+
+    async def collect(text: str) -> list[str]:
+        return [e.text async for e in worker.generate(request(text)) if isinstance(e, TextDelta)]
+
+    texts = await asyncio.gather(*(collect(f"a{i} b{i}") for i in range(20)))
+    assert texts == [[f"a{i}", f"b{i}"] for i in range(20)]
+
+
+async def test_leaving_a_request_aborts_it_in_the_worker(start: Start) -> None:
+    worker = await start("wait")
+    async with aclosing(worker.generate(request())) as events:
+        assert await anext(events) == TextDelta("waiting")
+    async with asyncio.timeout(10):
+        while worker.status.steps == 0:
+            await asyncio.sleep(0.01)
+    assert worker.is_alive
+
+
+async def test_a_crash_reaches_every_open_request_with_signal_and_last_words(start: Start) -> None:
+    worker = await start("crash")
+
+    async def fail() -> str:
+        with pytest.raises(WorkerDiedError) as caught:
+            async for _ in worker.generate(request()):
+                pass
+        return caught.value.message
+
+    messages = await asyncio.gather(*(fail() for _ in range(8)))
+    assert len(set(messages)) == 1
+    if sys.platform != "win32":
+        assert "signal 6 (SIGABRT)" in messages[0]
+    assert "GGML_ASSERT(false) failed" in messages[0]
+    assert "fake.gguf" in messages[0]
+    assert "/home/someone" not in messages[0]
+    assert not worker.is_alive
+    with pytest.raises(WorkerDiedError):
+        await anext(worker.generate(request()))
+
+
+async def test_a_kill_from_outside_is_told_apart(start: Start) -> None:
+    worker = await start("wait")
+    events = worker.generate(request())
+    await anext(events)
+    psutil.Process(worker.pid).kill()
+    with pytest.raises(WorkerDiedError, match="SIGKILL" if sys.platform != "win32" else "exit code"):
+        await anext(events)
+
+
+async def test_text_on_the_pipe_ends_the_worker_and_not_the_daemon(start: Start) -> None:
+    worker = await start("babble")
+    with pytest.raises(WorkerDiedError):
+        await anext(worker.generate(request()))
+
+
+async def test_silence_ends_the_request_and_not_the_worker(start: Start) -> None:
+    worker = await start("wait", timeout_s=0.2)
+    events = worker.generate(request())
+    assert await anext(events) == TextDelta("waiting")
+    with pytest.raises(GenerationTimeoutError):
+        await anext(events)
+    assert worker.is_alive
+
+
+async def test_closing_fails_open_requests_with_a_way_on(start: Start) -> None:
+    worker = await start("wait")
+    events = worker.generate(request())
+    await anext(events)
+    await worker.close()
+    with pytest.raises(OverloadedError, match="unloaded"):
+        await anext(events)
+    await worker.close()
+
+
+async def test_a_model_that_cannot_be_loaded_says_why(start: Start) -> None:
+    with pytest.raises(ModelLoadError, match=r"fake\.gguf cannot be run: no"):
+        await start("refuse")
+
+
+async def test_a_death_while_loading_carries_the_exit_code(start: Start) -> None:
+    with pytest.raises(ModelLoadError, match="exit code 7"):
+        await start("die")
+
+
+async def test_a_child_that_ignores_its_pipe_is_killed(tmp_path: Path) -> None:
+    process = await WorkerProcess.start(
+        [sys.executable, str(FAKE), "hang"],
+        {**os.environ, "PYTHONPATH": str(DAEMON)},
+        tmp_path / "worker.log",
+    )
+    await process.write([Load(path="x")])
+    await process.end(0.2)
+    assert not psutil.pid_exists(process.pid)
+
+
+def test_exit_codes_read_as_words() -> None:
+    assert describe_exit(3) == "exit code 3"
+    if sys.platform != "win32":
+        assert describe_exit(-9) == "signal 9 (SIGKILL)"
+
+
+async def test_a_large_log_becomes_the_previous_one(tmp_path: Path) -> None:
+    log_file = tmp_path / "worker.log"
+    log_file.write_bytes(b"old\n" * 300_000)
+    process = await WorkerProcess.start(
+        [sys.executable, "-c", "import sys; sys.exit('last words')"], os.environ, log_file
+    )
+    assert "last words" in await process.describe_end()
+    await process.end(5)
+    assert log_file.stat().st_size < 100
+    assert (tmp_path / "worker.previous.log").stat().st_size == 1_200_000
