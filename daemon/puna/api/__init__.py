@@ -1,0 +1,1 @@
+"""HTTP only: what every dialect shares, and one folder for each dialect."""

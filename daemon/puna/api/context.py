@@ -1,0 +1,64 @@
+"""What routes may use of the daemon. `puna.services.Services` is the real one; tests bring their own."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from aiohttp import web
+
+from puna.api.activity import Activity
+from puna.api.instructions import Instructions
+from puna.config import Settings
+from puna.residency.coordinator import Coordinator
+from puna.residency.ports import Catalogue
+
+
+class Context(Protocol):
+    """The long-lived objects of the daemon."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the user wants."""
+        ...
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Everything that can be run."""
+        ...
+
+    @property
+    def residency(self) -> Coordinator:
+        """What is in memory."""
+        ...
+
+    @property
+    def activity(self) -> Activity:
+        """What has been answered."""
+        ...
+
+    @property
+    def instructions(self) -> Instructions:
+        """The system instructions that people set."""
+        ...
+
+    @property
+    def admin_token(self) -> str:
+        """The secret of the endpoint file."""
+        ...
+
+    @property
+    def instance(self) -> str:
+        """Which start of the daemon this is."""
+        ...
+
+    @property
+    def request_stop(self) -> Callable[[], None]:
+        """Ask the daemon to stop, as its signals do; returns at once."""
+        ...
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("context")
+
+
+def context_of(request: web.Request) -> Context:
+    """Return what the routes of this application may use."""
+    return request.app[CONTEXT]

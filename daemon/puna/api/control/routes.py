@@ -1,0 +1,102 @@
+"""Status and shutdown for the admin token of the endpoint file; metrics for this machine."""
+
+import os
+
+from aiohttp import web
+
+import puna
+from puna.api.context import context_of
+from puna.api.control.metrics import CONTENT_TYPE, render_metrics
+from puna.api.control.schema import ModelStatusReply, StatusReply, StoppingReply
+from puna.api.dialect import Access, Dialect, Route
+from puna.api.errors import render_default_error
+from puna.api.exchange import exchange_of
+from puna.api.responses import json_response
+from puna.residency.coordinator import Resident
+
+
+async def status(request: web.Request) -> web.Response:
+    """GET /puna/v1/status."""
+    context = context_of(request)
+    current = context.residency.current
+    current_id = current.entry.id if current is not None else None
+    return json_response(
+        StatusReply(
+            instance=context.instance,
+            version=puna.__version__,
+            pid=os.getpid(),
+            uptime_s=round(context.activity.uptime_s, 3),
+            address=_address(request, context.settings.host),
+            requests=context.activity.request_count,
+            open_requests=context.activity.open_requests,
+            models=tuple(
+                _model_status(resident, is_current=resident.entry.id == current_id)
+                for resident in context.residency.residents()
+            ),
+        )
+    )
+
+
+async def shutdown(request: web.Request) -> web.Response:
+    """POST /puna/v1/shutdown: asks the daemon to stop and does not wait for it."""
+    context_of(request).request_stop()
+    return json_response(StoppingReply())
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """GET /metrics."""
+    context = context_of(request)
+    body = render_metrics(context.activity, context.residency)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+
+def _address(request: web.Request, host: str) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{exchange_of(request).head.local_port}"
+
+
+def _model_status(resident: Resident, *, is_current: bool) -> ModelStatusReply:
+    loaded, counters = resident.loaded, resident.status
+    return ModelStatusReply(
+        id=resident.entry.id,
+        name=resident.entry.name,
+        state=resident.state.value,
+        progress=resident.progress,
+        error=resident.error,
+        is_current=is_current,
+        slots=loaded.slots if loaded else None,
+        busy_slots=counters.busy_slots,
+        waiting_requests=counters.waiting_requests,
+        context_length=loaded.context_length if loaded else None,
+        threads=counters.threads or (loaded.threads if loaded else None),
+        gpu_layers=loaded.gpu_layers if loaded else None,
+        backend=loaded.backend if loaded else None,
+        backend_reason=loaded.backend_reason if loaded else None,
+        used_cells=counters.used_cells,
+        total_cells=loaded.total_cells if loaded else None,
+        cached_sequences=counters.cached_sequences,
+        prompt_tokens=counters.prompt_tokens,
+        cached_prompt_tokens=counters.cached_prompt_tokens,
+        completion_tokens=counters.completion_tokens,
+        load_s=loaded.load_s if loaded else None,
+    )
+
+
+CONTROL = Dialect(
+    name="control",
+    access=Access.ADMIN,
+    prefixes=("/puna",),
+    render_error=render_default_error,
+    routes=(
+        Route(method="GET", path="/puna/v1/status", handler=status, is_counted=False),
+        Route(method="POST", path="/puna/v1/shutdown", handler=shutdown, is_counted=False),
+    ),
+)
+
+METRICS = Dialect(
+    name="metrics",
+    access=Access.THIS_MACHINE,
+    prefixes=("/metrics",),
+    render_error=render_default_error,
+    routes=(Route(method="GET", path="/metrics", handler=metrics, is_counted=False),),
+)

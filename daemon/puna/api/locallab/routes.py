@@ -1,0 +1,125 @@
+"""LocalLab's routes, and those that ask a model for text."""
+
+from aiohttp import web
+
+from puna.api.body import read_body
+from puna.api.completion import complete, complete_all
+from puna.api.context import context_of
+from puna.api.dialect import Access, Dialect, Route
+from puna.api.exchange import exchange_of
+from puna.api.locallab import home, instructions, models, system
+from puna.api.locallab.convert import (
+    from_chat_completion,
+    from_completion,
+    from_completions,
+    to_batch,
+    to_chat,
+    to_generation,
+)
+from puna.api.locallab.errors import render_error
+from puna.api.locallab.schema import BATCH, CHAT, GENERATE, ChatBody, GenerateBody
+from puna.api.locallab.stream import ChatEncoder, GenerateEncoder
+from puna.api.responses import json_response
+from puna.api.streaming import send_stream
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    """POST /generate."""
+    body = GENERATE.parse(await read_body(request))
+    return await _generate(request, body, is_stream=bool(body.stream))
+
+
+async def generate_stream(request: web.Request) -> web.StreamResponse:
+    """POST /generate/stream, which the TypeScript client uses."""
+    return await _generate(request, GENERATE.parse(await read_body(request)), is_stream=True)
+
+
+async def chat(request: web.Request) -> web.StreamResponse:
+    """POST /chat."""
+    body = CHAT.parse(await read_body(request))
+    return await _chat(request, body, is_stream=bool(body.stream))
+
+
+async def chat_stream(request: web.Request) -> web.StreamResponse:
+    """POST /chat/stream, which the TypeScript client uses."""
+    return await _chat(request, CHAT.parse(await read_body(request)), is_stream=True)
+
+
+async def generate_batch(request: web.Request) -> web.StreamResponse:
+    """POST /generate/batch: all prompts at the same time, the answers in their order."""
+    body = BATCH.parse(await read_body(request))
+    context = context_of(request)
+    async with context.residency.acquire(body.model) as lease:
+        requests = to_batch(
+            body,
+            instructions=context.instructions.text_for(lease.entry.id),
+            has_chat_template=lease.loaded.has_chat_template,
+        )
+        completions = await complete_all(lease, requests, exchange_of(request))
+        return json_response(from_completions(completions, lease.entry.id))
+
+
+async def _generate(request: web.Request, body: GenerateBody, *, is_stream: bool) -> web.StreamResponse:
+    context = context_of(request)
+    async with context.residency.acquire(body.model) as lease:
+        generation = to_generation(
+            body,
+            instructions=context.instructions.text_for(lease.entry.id),
+            has_chat_template=lease.loaded.has_chat_template,
+        )
+        if is_stream:
+            return await send_stream(request, lease.generate(generation), GenerateEncoder())
+        completion = await complete(lease, generation, exchange_of(request))
+        return json_response(from_completion(completion, lease.entry.id))
+
+
+async def _chat(request: web.Request, body: ChatBody, *, is_stream: bool) -> web.StreamResponse:
+    context = context_of(request)
+    async with context.residency.acquire(body.model) as lease:
+        generation = to_chat(body, instructions=context.instructions.text_for(lease.entry.id))
+        if is_stream:
+            return await send_stream(request, lease.generate(generation), ChatEncoder())
+        completion = await complete(lease, generation, exchange_of(request))
+        return json_response(from_chat_completion(completion, lease.entry.id))
+
+
+DIALECT = Dialect(
+    name="locallab",
+    access=Access.THIS_MACHINE,
+    prefixes=(
+        "/generate",
+        "/chat",
+        "/models",
+        "/system",
+        "/health",
+        "/startup-status",
+        "/resources",
+        "/network",
+    ),
+    render_error=render_error,
+    tells_timing=True,
+    routes=(
+        Route(method="POST", path="/generate", handler=generate, generates=True),
+        Route(method="POST", path="/generate/stream", handler=generate_stream, generates=True),
+        Route(method="POST", path="/generate/batch", handler=generate_batch, generates=True),
+        Route(method="POST", path="/chat", handler=chat, generates=True),
+        Route(method="POST", path="/chat/stream", handler=chat_stream, generates=True),
+        Route(method="POST", path="/models/load", handler=models.load),
+        Route(method="POST", path="/models/load/{model_id:.+}", handler=models.load_in_background),
+        Route(method="POST", path="/models/unload", handler=models.unload),
+        Route(method="GET", path="/models/current", handler=models.current),
+        Route(method="GET", path="/models/available", handler=models.available),
+        Route(method="GET", path="/models/list", handler=models.available),
+        Route(method="GET", path="/models", handler=models.available_to_all),
+        Route(method="GET", path="/models/status/{model_id:.+}", handler=models.status),
+        Route(method="GET", path="/system/info", handler=system.info),
+        Route(method="GET", path="/system/instructions", handler=instructions.show),
+        Route(method="POST", path="/system/instructions", handler=instructions.change),
+        Route(method="POST", path="/system/instructions/reset", handler=instructions.reset),
+        Route(method="GET", path="/health", handler=system.health, is_counted=False),
+        Route(method="GET", path="/startup-status", handler=system.startup_status, is_counted=False),
+        Route(method="GET", path="/resources", handler=system.resources),
+        Route(method="GET", path="/network", handler=system.network),
+        Route(method="GET", path="/", handler=home.home),
+    ),
+)

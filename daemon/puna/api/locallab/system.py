@@ -1,0 +1,198 @@
+"""The machine and the daemon, in figures. Nothing here waits for a measurement or blocks the event loop."""
+
+import asyncio
+import platform
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+from aiohttp import web
+
+import puna
+from puna.api.context import Context, context_of
+from puna.api.locallab.replies import (
+    CpuReply,
+    DeviceReply,
+    GpuReply,
+    HealthReply,
+    LoadedModelReply,
+    MemoryReply,
+    NetworkReply,
+    ResourcesReply,
+    SpaceReply,
+    StartupReply,
+    SystemInfoReply,
+)
+from puna.api.responses import json_response
+from puna.domain.models import Device, ModelState
+from puna.residency.coordinator import Resident
+
+_MIB = 1024 * 1024
+_GPU_KINDS = frozenset({"gpu", "igpu", "accel"})
+
+
+async def health(_: web.Request) -> web.Response:
+    """GET /health."""
+    return json_response(HealthReply())
+
+
+async def startup_status(request: web.Request) -> web.Response:
+    """GET /startup-status."""
+    context = context_of(request)
+    return json_response(
+        StartupReply(
+            server_ready=True,
+            model_loading=any(each.state is ModelState.LOADING for each in context.residency.residents()),
+            current_model=active_model(context),
+            uptime=round(context.activity.uptime_s, 2),
+        )
+    )
+
+
+async def info(request: web.Request) -> web.Response:
+    """GET /system/info."""
+    context = context_of(request)
+    residents = context.residency.residents()
+    loaded = next((each.loaded for each in _current_first(context) if each.loaded), None)
+    devices = loaded.devices if loaded else ()
+    return json_response(
+        SystemInfoReply(
+            cpu_usage=psutil.cpu_percent(interval=None),
+            memory_usage=psutil.virtual_memory().percent,
+            gpu_info=_gpus(devices) or None,
+            active_model=active_model(context),
+            uptime=round(context.activity.uptime_s, 2),
+            request_count=context.activity.request_count,
+            version=puna.__version__,
+            backend=loaded.backend if loaded else None,
+            backend_reason=loaded.backend_reason if loaded else None,
+            threads=loaded.threads if loaded else None,
+            devices=tuple(_device(device) for device in devices),
+            models=tuple(_loaded_model(resident) for resident in residents),
+        )
+    )
+
+
+async def resources(request: web.Request) -> web.Response:
+    """GET /resources."""
+    context = context_of(request)
+    loaded = next((each.loaded for each in _current_first(context) if each.loaded), None)
+    cpu_percent = psutil.cpu_percent(interval=None)
+    cpu, memory, disk, system = await asyncio.to_thread(_measure, cpu_percent)
+    return json_response(
+        ResourcesReply(
+            cpu=cpu,
+            memory=memory,
+            gpu=_gpus(loaded.devices) if loaded else (),
+            disk=disk,
+            platform=system,
+            server_uptime=round(context.activity.uptime_s, 2),
+            api_requests=context.activity.request_count,
+        )
+    )
+
+
+async def network(_: web.Request) -> web.Response:
+    """GET /network."""
+    return json_response(await asyncio.to_thread(_describe_network))
+
+
+def active_model(context: Context) -> str | None:
+    """Return the id of the current model when it is ready."""
+    current = context.residency.current
+    return current.entry.id if current is not None and current.state is ModelState.READY else None
+
+
+def _current_first(context: Context) -> list[Resident]:
+    current = context.residency.current
+    return ([current] if current is not None else []) + list(context.residency.residents())
+
+
+def _gpus(devices: Sequence[Device]) -> tuple[GpuReply, ...]:
+    gpus = [device for device in devices if device.kind.lower() in _GPU_KINDS]
+    return tuple(_gpu(index, device) for index, device in enumerate(gpus))
+
+
+def _gpu(index: int, device: Device) -> GpuReply:
+    used_bytes = device.memory_total_bytes - device.memory_free_bytes
+    return GpuReply(
+        index=index,
+        name=device.description or device.name,
+        total_memory_mb=device.memory_total_bytes // _MIB,
+        memory_free_mb=device.memory_free_bytes // _MIB,
+        memory_used_mb=used_bytes // _MIB,
+        memory_percent=round(100 * used_bytes / device.memory_total_bytes, 1)
+        if device.memory_total_bytes
+        else 0.0,
+    )
+
+
+def _device(device: Device) -> DeviceReply:
+    return DeviceReply(
+        name=device.name,
+        description=device.description,
+        kind=device.kind,
+        total_memory_mb=device.memory_total_bytes // _MIB,
+        free_memory_mb=device.memory_free_bytes // _MIB,
+    )
+
+
+def _loaded_model(resident: Resident) -> LoadedModelReply:
+    loaded = resident.loaded
+    return LoadedModelReply(
+        id=resident.entry.id,
+        name=resident.entry.name,
+        state=resident.state.value,
+        context_length=loaded.context_length if loaded else None,
+        slots=loaded.slots if loaded else None,
+        busy_slots=resident.status.busy_slots,
+        waiting_requests=resident.status.waiting_requests,
+        threads=resident.status.threads or (loaded.threads if loaded else None),
+        gpu_layers=loaded.gpu_layers if loaded else None,
+        backend=loaded.backend if loaded else None,
+        backend_reason=loaded.backend_reason if loaded else None,
+    )
+
+
+def _measure(cpu_percent: float) -> tuple[CpuReply, MemoryReply, SpaceReply, str]:
+    memory = psutil.virtual_memory()
+    disk = psutil.disk_usage(Path(__file__).anchor)
+    return (
+        CpuReply(
+            cores=psutil.cpu_count(logical=False),
+            threads=psutil.cpu_count(),
+            usage=cpu_percent,
+            frequency=_cpu_frequency(),
+        ),
+        MemoryReply(
+            total=memory.total,
+            available=memory.available,
+            free=memory.free,
+            used=memory.used,
+            percent=memory.percent,
+        ),
+        SpaceReply(total=disk.total, free=disk.free, used=disk.used, percent=disk.percent),
+        platform.platform(),
+    )
+
+
+def _cpu_frequency() -> float | None:
+    try:
+        frequency = psutil.cpu_freq()
+    except (NotImplementedError, OSError):
+        return None
+    # The stubs say always, but a container may hide it.
+    return getattr(frequency, "current", None)
+
+
+def _describe_network() -> NetworkReply:
+    interfaces: dict[str, dict[str, str]] = {}
+    for name, addresses in psutil.net_if_addrs().items():
+        for address in addresses:
+            if address.family == socket.AF_INET:
+                interfaces.setdefault(name, {})["ip"] = address.address
+                interfaces[name]["netmask"] = address.netmask or ""
+            elif address.family == socket.AF_INET6:
+                interfaces.setdefault(name, {})["ipv6"] = address.address
+    return NetworkReply(public_ip="Unknown", hostname=platform.node(), interfaces=interfaces)

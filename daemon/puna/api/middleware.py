@@ -1,0 +1,156 @@
+"""The one stack that every request passes, unknown paths too: observe, render errors, guard."""
+
+import logging
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from puna.api.body import BodyStalledError, check_declared_length
+from puna.api.context import context_of
+from puna.api.errors import translate_error
+from puna.api.exchange import Exchange, begin_exchange, exchange_of, find_exchange
+from puna.api.guard import GuardPolicy, RouteRules, check_head
+from puna.api.head import head_of
+from puna.api.registry import Registry
+from puna.domain.generation import Usage
+from puna.errors import BodyTooLargeError, PunaError, RouteNotFoundError
+from puna.logs import access_line
+
+_access_log = logging.getLogger("puna.access")
+
+CLIENT_LEFT = 499
+"""The status in log and metrics when nobody was there for the answer; nginx's number."""
+PREFLIGHT_MAX_AGE_S = 60
+"""How long a browser may remember that an origin is allowed: short, so that a changed setting counts soon."""
+
+
+def make_middlewares(registry: Registry, policy: GuardPolicy) -> list[Middleware]:
+    """Return the stack, outermost first."""
+
+    @web.middleware
+    async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+        exchange = _begin(request, registry)
+        status = CLIENT_LEFT
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        finally:
+            _end(request, exchange, status)
+
+    @web.middleware
+    async def render_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Exception as error:  # noqa: BLE001 - the border: nothing foreign passes it
+            return _error_response(exchange_of(request), translate_error(error))
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        exchange = exchange_of(request)
+        rules = RouteRules(
+            access=exchange.dialect.access,
+            takes_multipart=exchange.route is not None and exchange.route.takes_multipart,
+        )
+        exchange.allowed_origin = check_head(exchange.head, rules, policy)
+        missing = request.match_info.http_exception
+        if exchange.head.is_preflight and isinstance(missing, web.HTTPMethodNotAllowed):
+            return _preflight_response(exchange, missing.allowed_methods)
+        if exchange.route is None and missing is None:
+            raise RouteNotFoundError("Not Found")
+        check_declared_length(request.content_length, exchange.body_limit_bytes)
+        return await handler(request)
+
+    return [observe, render_errors, guard]
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Complete the headers of every answer, streams included; a signal handler of the application."""
+    response.headers.update(
+        {
+            "Server": "puna",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Vary": ", ".join(filter(None, (response.headers.get("Vary"), "Origin"))),
+        }
+    )
+    exchange = find_exchange(request)
+    if exchange is not None:
+        response.headers.update(_headers_of(exchange))
+
+
+def _headers_of(exchange: Exchange) -> dict[str, str]:
+    headers = {}
+    if exchange.allowed_origin is not None:
+        headers["Access-Control-Allow-Origin"] = exchange.allowed_origin
+        headers["Access-Control-Expose-Headers"] = "Retry-After, X-Process-Time, X-Request-Count"
+    if exchange.dialect.tells_timing:
+        headers["X-Process-Time"] = f"{exchange.duration_s:.4f}"
+        headers["X-Request-Count"] = str(exchange.number)
+    return headers
+
+
+def _begin(request: web.Request, registry: Registry) -> Exchange:
+    context = context_of(request)
+    claim = registry.claim_of(request)
+    route = claim.route
+    context.activity.begin(is_counted=route is None or route.is_counted)
+    exchange = Exchange(
+        head=head_of(request),
+        dialect=claim.dialect,
+        route=route,
+        body_limit_bytes=(route and route.body_limit_bytes) or context.settings.body_limit_bytes,
+        number=context.activity.request_count,
+    )
+    begin_exchange(request, exchange)
+    return exchange
+
+
+def _end(request: web.Request, exchange: Exchange, status: int) -> None:
+    if status == CLIENT_LEFT and exchange.is_complete:
+        status = 200
+    context_of(request).activity.end(exchange.dialect.name, status, exchange.usage)
+    _access_log.info("%s", _line(exchange, status))
+
+
+def _line(exchange: Exchange, status: int) -> str:
+    return access_line(
+        exchange.head.method,
+        exchange.head.path,
+        dialect=exchange.dialect.name,
+        status=status,
+        time_s=exchange.duration_s,
+        usage=exchange.usage if exchange.usage != Usage() else None,
+        note=_note(exchange, status),
+    )
+
+
+def _note(exchange: Exchange, status: int) -> str:
+    if status == CLIENT_LEFT:
+        return "client left"
+    return exchange.stream_error.message if exchange.stream_error is not None else ""
+
+
+def _error_response(exchange: Exchange, error: PunaError) -> web.Response:
+    reply = exchange.dialect.render_error(error, exchange.head)
+    response = web.Response(
+        body=reply.body, status=reply.status, headers=reply.headers, content_type="application/json"
+    )
+    if isinstance(error, BodyTooLargeError | BodyStalledError):
+        response.force_close()
+    return response
+
+
+def _preflight_response(exchange: Exchange, methods: set[str]) -> web.Response:
+    headers = {
+        "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
+        "Access-Control-Max-Age": str(PREFLIGHT_MAX_AGE_S),
+        "Vary": "Access-Control-Request-Headers",
+    }
+    wanted = exchange.head.header("Access-Control-Request-Headers")
+    if wanted:
+        headers["Access-Control-Allow-Headers"] = wanted
+    if exchange.head.header("Access-Control-Request-Private-Network") == "true":
+        headers["Access-Control-Allow-Private-Network"] = "true"
+    return web.Response(status=204, headers=headers)

@@ -1,0 +1,29 @@
+"""The long-lived objects of the daemon, made once in `puna.lifecycle` and handed to whoever needs them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from puna.api.activity import Activity
+from puna.api.instructions import Instructions
+from puna.config import Settings
+from puna.paths import Paths
+from puna.residency.coordinator import Coordinator
+from puna.residency.ports import Catalogue
+
+__all__ = ["Activity", "Instructions", "Services"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything that lives as long as the daemon; routes see of it what `puna.api.context.Context` names."""
+
+    settings: Settings
+    paths: Paths
+    catalogue: Catalogue
+    residency: Coordinator
+    instructions: Instructions
+    admin_token: str = field(repr=False)
+    instance: str
+    request_stop: Callable[[], None]
+    """Ask the daemon to stop, as its signals do. Returns at once; called from the event loop."""
+    activity: Activity = field(default_factory=Activity)

@@ -1,0 +1,203 @@
+"""Reading bodies from the socket: bounded in size and time, and never more than needed."""
+
+import asyncio
+import gzip
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from fakes.running_daemon import RunningDaemon, run_daemon
+from puna.api import body as body_module
+from puna.config import Settings
+
+LIMIT = 4096
+
+
+@asynccontextmanager
+async def connection(
+    daemon: RunningDaemon,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
+    try:
+        async with asyncio.timeout(10):
+            yield reader, writer
+    finally:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], dict[str, str]]:
+    """Return status, headers in lower case, and the JSON body."""
+    status = int((await reader.readline()).split()[1])
+    headers = {}
+    while (line := (await reader.readline()).decode().strip()) != "":
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    return status, headers, json.loads(await reader.readexactly(int(headers["content-length"])))
+
+
+@pytest.fixture
+async def small(tmp_path: Path) -> AsyncIterator[RunningDaemon]:
+    """A daemon with a limit that tests can pass quickly."""
+    async with run_daemon(tmp_path, settings=Settings(body_limit_bytes=LIMIT)) as running:
+        yield running
+
+
+async def test_a_body_that_says_it_is_too_large_is_not_read(daemon: RunningDaemon) -> None:
+    async with connection(daemon) as (reader, writer):
+        writer.write(b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 104857600\r\n\r\n")
+        status, headers, answer = await read_answer(reader)
+    assert (status, headers["connection"]) == (413, "close")
+    assert answer["detail"] == "The body is too large: the limit is 16777216 bytes."
+
+
+async def test_a_body_of_100_mb_is_refused_and_the_sender_gets_to_see_it(
+    client: aiohttp.ClientSession,
+) -> None:
+    async with client.post("/generate", data=io.BytesIO(b"x" * 100_000_000)) as answer:
+        assert answer.status == 413
+        assert "too large" in (await answer.json())["detail"]
+
+
+async def test_a_chunked_body_is_cut_off_at_the_limit(small: RunningDaemon) -> None:
+    async with connection(small) as (reader, writer):
+        writer.write(b"POST /chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"1000\r\n" + b" " * LIMIT + b"\r\n1\r\n \r\n")
+        status, headers, answer = await read_answer(reader)
+    assert (status, headers["connection"]) == (413, "close")
+    assert answer["detail"] == f"The body is too large: the limit is {LIMIT} bytes."
+
+
+async def test_a_chunked_body_is_read_like_any_other(small: RunningDaemon) -> None:
+    body = b'{"prompt":"x"}'
+    async with connection(small) as (reader, writer):
+        writer.write(b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for byte in body:
+            writer.write(b"1\r\n%c\r\n" % byte)
+        writer.write(b"0\r\n\r\n")
+        status, _, answer = await read_answer(reader)
+    assert (status, answer["response"]) == (200, "Hello world")
+
+
+async def test_a_small_body_that_unpacks_into_a_large_one_is_refused(small: RunningDaemon) -> None:
+    async with small.client() as client:
+        packed = gzip.compress(b" " * 1_000_000)
+        assert len(packed) < LIMIT
+        async with client.post("/generate", data=packed, headers={"Content-Encoding": "gzip"}) as answer:
+            assert answer.status == 413
+
+
+async def test_a_packed_body_is_read_and_a_damaged_one_refused(client: aiohttp.ClientSession) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    async with client.post("/generate", data=gzip.compress(b'{"prompt":"x"}'), headers=headers) as answer:
+        assert answer.status == 200
+    async with client.post("/generate", data=b"no gzip at all", headers=headers) as answer:
+        assert answer.status == 400
+        assert "cannot be read" in (await answer.json())["detail"]
+
+
+async def test_a_body_that_stops_coming_is_given_up(
+    daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_module, "BODY_STALL_S", 0.05)
+    async with connection(daemon) as (reader, writer):
+        writer.write(b'POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{"pro')
+        status, headers, answer = await read_answer(reader)
+    assert (status, headers["connection"]) == (400, "close")
+    assert answer["detail"] == "The body did not arrive in time."
+
+
+async def test_a_body_that_trickles_is_given_up_too(
+    daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_module, "BODY_TOTAL_S", 0.05)
+    async with connection(daemon) as (reader, writer):
+        writer.write(b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n ")
+        status, _, _ = await read_answer(reader)
+    assert status == 400
+
+
+async def test_a_refused_body_is_not_even_invited(daemon: RunningDaemon) -> None:
+    async with connection(daemon) as (reader, writer):
+        writer.write(
+            b"POST /generate HTTP/1.1\r\nHost: localhost\r\n"
+            b"Expect: 100-continue\r\nContent-Length: 104857600\r\n\r\n"
+        )
+        status, _, _ = await read_answer(reader)
+    assert status == 413
+
+
+async def test_a_welcome_body_is_invited(daemon: RunningDaemon) -> None:
+    body = b'{"prompt":"x"}'
+    async with connection(daemon) as (reader, writer):
+        writer.write(
+            b"POST /generate HTTP/1.1\r\nHost: localhost\r\n"
+            b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
+        )
+        assert await reader.readline() == b"HTTP/1.1 100 Continue\r\n"
+        assert await reader.readline() == b"\r\n"
+        writer.write(body)
+        status, _, answer = await read_answer(reader)
+    assert (status, answer["text"]) == (200, "Hello world")
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"", "The body is empty; send a JSON object."),
+        (b"{", "The body is not valid JSON: it ends too early, after 1 bytes."),
+        (b'{"prompt":"\xff"}', "The body is not valid UTF-8 (byte 11)."),
+        (b"[]", "The body must be an object."),
+        (b'{"stream":true}', "`prompt` is required."),
+        (b'{"prompt":7}', "`prompt` must be a non-empty string."),
+        (b'{"inputs":"x"}', "`prompt` is required; `inputs` is its name in another API."),
+        (b'{"prompt":"x","top_p":1.5}', "`top_p` must be a number from 0 to 1."),
+        (b'{"prompt":"x","temperature":NaN}', "The body is not valid JSON: invalid character (byte 28)."),
+        (b'{"x":' + b"[" * 100_000, "The body is not valid JSON: it is nested too deeply."),
+    ],
+)
+@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
+async def test_a_bad_body_is_a_400(
+    client: aiohttp.ClientSession, path: str, body: bytes, complaint: str
+) -> None:
+    async with client.post(path, data=body) as answer:
+        assert answer.status == 400
+        assert answer.content_type == "application/json"
+        assert await answer.json() == {"detail": complaint, "error": complaint}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: abc\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + b"s3cret" * 2000 + b"\r\n\r\n",
+        b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+    ids=["version", "length", "two hosts", "long header", "chunk"],
+)
+async def test_what_is_no_sound_http_is_a_400_and_one_line_in_the_log(
+    daemon: RunningDaemon, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    async with connection(daemon) as (reader, writer):
+        writer.write(sent)
+        assert b" 400 " in await reader.readline()
+    record = caplog.records[0]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert "no sound HTTP" in record.getMessage()
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", "nonsense"]
+)
+async def test_programs_may_name_any_content_type(client: aiohttp.ClientSession, media_type: str) -> None:
+    headers = {"Content-Type": media_type}
+    async with client.post("/generate", data=b'{"prompt":"x"}', headers=headers) as answer:
+        assert answer.status == 200

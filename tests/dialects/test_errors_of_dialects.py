@@ -1,0 +1,107 @@
+"""Every kind of error in every dialect, as an answer and in the middle of a stream."""
+
+import json
+import logging
+
+import pytest
+from aiohttp import ClientPayloadError, web
+
+from puna.api.dialect import Dialect
+from puna.api.errors import STATUS_OF_KIND, render_default_error, translate_error
+from puna.api.head import RequestHead, make_headers
+from puna.api.locallab.stream import ChatEncoder, GenerateEncoder
+from puna.api.registry import UNCLAIMED
+from puna.api.streaming import StreamEncoder
+from puna.app import DIALECTS
+from puna.errors import (
+    ErrorKind,
+    MethodNotAllowedError,
+    OverloadedError,
+    PunaError,
+    RateLimitedError,
+    WorkerDiedError,
+)
+
+HEAD = RequestHead(method="POST", path="/generate", headers=make_headers({}))
+STREAMS: dict[str, tuple[type[StreamEncoder], ...]] = {"locallab": (GenerateEncoder, ChatEncoder)}
+"""The encoders of each dialect that streams."""
+
+
+def error_of(kind: ErrorKind) -> PunaError:
+    if kind is ErrorKind.METHOD_NOT_ALLOWED:
+        return MethodNotAllowedError("Method Not Allowed", frozenset({"POST", "GET"}))
+    error = PunaError("It failed, says the test.", retry_after_s=2.1)
+    error.kind = kind  # type: ignore[misc] # the walk covers kinds that no class of the tree has
+    return error
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+@pytest.mark.parametrize("dialect", [*DIALECTS, UNCLAIMED], ids=lambda dialect: dialect.name)
+def test_every_dialect_renders_every_kind(dialect: Dialect, kind: ErrorKind) -> None:
+    reply = dialect.render_error(error_of(kind), HEAD)
+    body = json.loads(reply.body)
+    assert 400 <= reply.status <= 599
+    assert isinstance(body["detail"], str)
+    assert body["detail"]
+    assert reply.body.isascii()
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_every_stream_ends_with_every_kind(dialect: Dialect, kind: ErrorKind) -> None:
+    streams = STREAMS.get(dialect.name, ())
+    assert streams or not any(route.generates for route in dialect.routes), "its streams are missing here"
+    for encoder_class in streams:
+        encoder = encoder_class()
+        stream = encoder.encode_text("Once") + encoder.encode_error(error_of(kind))
+        assert b"[ERROR] " in stream
+        assert stream.endswith(b"data: [DONE]\n\n")
+        assert encoder.content_type.startswith(("text/event-stream", "application/x-ndjson"))
+
+
+def test_every_kind_has_a_usual_status() -> None:
+    assert set(STATUS_OF_KIND) == set(ErrorKind)
+
+
+def test_the_headers_that_http_asks_for_are_there() -> None:
+    method = render_default_error(error_of(ErrorKind.METHOD_NOT_ALLOWED), HEAD)
+    assert (method.status, method.headers) == (405, {"Allow": "GET, POST"})
+    assert render_default_error(RateLimitedError("no", retry_after_s=2.1), HEAD).headers == {
+        "Retry-After": "3"
+    }
+    assert render_default_error(OverloadedError("no"), HEAD).headers == {"Retry-After": "1"}
+    unknown = render_default_error(error_of(ErrorKind.UNAUTHENTICATED), HEAD)
+    assert unknown.headers == {"WWW-Authenticate": "Bearer"}
+
+
+@pytest.mark.parametrize(
+    ("foreign", "kind"),
+    [
+        (web.HTTPNotFound(), ErrorKind.ROUTE_NOT_FOUND),
+        (web.HTTPMethodNotAllowed("GET", ["POST"]), ErrorKind.METHOD_NOT_ALLOWED),
+        (web.HTTPRequestEntityTooLarge(1, 2), ErrorKind.BODY_TOO_LARGE),
+        (web.HTTPExpectationFailed(), ErrorKind.INVALID_REQUEST),
+        (ClientPayloadError("cut"), ErrorKind.INVALID_REQUEST),
+        (ValueError("boom"), ErrorKind.INTERNAL),
+        (web.HTTPInternalServerError(), ErrorKind.INTERNAL),
+    ],
+)
+def test_foreign_errors_become_ours(foreign: Exception, kind: ErrorKind) -> None:
+    assert translate_error(foreign).kind is kind
+
+
+def test_our_errors_stay_as_they_are() -> None:
+    error = WorkerDiedError("gone")
+    assert translate_error(error) is error
+
+
+def test_the_unexpected_is_logged_under_an_id_and_told_without_detail(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        told = translate_error(ValueError("/home/someone/secret")).message
+    record = caplog.records[-1]
+    error_id = told.partition("(id ")[2].rstrip(").")
+    assert told == f"Internal error; see `puna logs` (id {error_id})."
+    assert error_id in record.getMessage()
+    assert record.exc_info is not None

@@ -1,0 +1,125 @@
+"""A client that leaves frees what it held, at once."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+
+from fakes.running_daemon import RunningDaemon, until
+from fakes.scripted_model import Script, text_of
+from puna.api import streaming
+from puna.api.middleware import CLIENT_LEFT
+
+REQUESTS = {
+    "generate": ("/generate", {"prompt": "x"}),
+    "generate stream": ("/generate", {"prompt": "x", "stream": True}),
+    "chat": ("/chat", {"messages": [{"role": "user", "content": "x"}]}),
+    "chat stream": ("/chat", {"messages": [{"role": "user", "content": "x"}], "stream": True}),
+    "batch": ("/generate/batch", {"prompts": ["x", "y", "z"]}),
+}
+
+
+async def send(
+    daemon: RunningDaemon, path: str, body: object
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send a request and return its connection."""
+    encoded = json.dumps(body).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
+    writer.write(b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % path.encode())
+    writer.write(b"Content-Length: %d\r\n\r\n" % len(encoded) + encoded)
+    return reader, writer
+
+
+async def leave(writer: asyncio.StreamWriter, *, is_abrupt: bool = False) -> None:
+    if is_abrupt:
+        writer.transport.abort()
+    writer.close()
+    await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Who leaves is no error, so tests look at the log."""
+    caplog.set_level(logging.INFO)
+
+
+@pytest.mark.parametrize("request_name", REQUESTS)
+@pytest.mark.parametrize("is_abrupt", [False, True], ids=["closes", "resets"])
+@pytest.mark.parametrize("deltas", [(), ("Hello", " world")], ids=["in the prompt", "in the text"])
+async def test_a_client_that_leaves_frees_its_slots(
+    daemon: RunningDaemon,
+    caplog: pytest.LogCaptureFixture,
+    request_name: str,
+    is_abrupt: bool,
+    deltas: tuple[str, ...],
+) -> None:
+    path, body = REQUESTS[request_name]
+    slots = 3 if request_name == "batch" else 1
+    daemon.launcher.script = Script(deltas=deltas, is_stalled=True)
+    _, writer = await send(daemon, path, body)
+    await until(lambda: daemon.worker.running == slots)
+    await leave(writer, is_abrupt=is_abrupt)
+    await until(lambda: daemon.worker.aborted == slots)
+    assert daemon.worker.running == 0
+    await until(lambda: daemon.services.activity.open_requests == 0)
+    assert daemon.services.activity.answers == {("locallab", CLIENT_LEFT): 1}
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert caplog.messages[-1].endswith("(client left)")
+
+
+async def test_a_client_may_leave_right_after_the_end(
+    daemon: RunningDaemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(20):
+        reader, writer = await send(daemon, "/generate", {"prompt": "x", "stream": True})
+        await reader.readuntil(b"data: [DONE]\n")
+        await leave(writer, is_abrupt=True)
+    await until(lambda: daemon.services.activity.open_requests == 0)
+    assert daemon.services.activity.answers == {("locallab", 200): 20}
+    assert daemon.worker.aborted == 0
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_stream_whose_client_left_costs_the_others_nothing(daemon: RunningDaemon) -> None:
+    daemon.launcher.script = lambda request: Script(is_stalled=text_of(request) == "stall")
+    _, writer = await send(daemon, "/generate", {"prompt": "stall", "stream": True})
+    await until(lambda: daemon.worker.running == 1)
+    await leave(writer)
+    async with daemon.client() as client, client.post("/generate", json={"prompt": "x"}) as answer:
+        assert answer.status == 200
+    await until(lambda: daemon.worker.aborted == 1)
+
+
+async def test_a_client_that_does_not_read_is_given_up(
+    daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(streaming, "SEND_STALL_S", 0.05)
+    daemon.launcher.script = Script(deltas=("x" * 100_000,) * 1000)
+    _, writer = await send(daemon, "/generate", {"prompt": "x", "stream": True})
+    # Nothing is read from this connection, so the buffers of both sides fill.
+    await until(lambda: daemon.worker.aborted == 1)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    await leave(writer, is_abrupt=True)
+
+
+async def test_a_slow_reader_gets_everything(daemon: RunningDaemon) -> None:
+    daemon.launcher.script = Script(deltas=("x" * 50_000,) * 100)
+    body = {"prompt": "x", "stream": True}
+    size = 0
+    async with daemon.client() as client, client.post("/generate", json=body) as answer:
+        async for chunk in answer.content.iter_any():
+            size += chunk.count(b"x")
+            await asyncio.sleep(0)
+    assert size == 100 * 50_000
+    assert daemon.worker.aborted == 0
+
+
+async def test_a_load_goes_on_when_its_client_leaves(daemon: RunningDaemon) -> None:
+    daemon.launcher.gate.clear()
+    _, writer = await send(daemon, "/models/load", {"model_id": "other"})
+    await until(lambda: len(daemon.services.residency.residents()) == 1)
+    await leave(writer)
+    await until(lambda: daemon.services.activity.open_requests == 0)
+    daemon.launcher.gate.set()
+    await until(lambda: daemon.services.residency.current is not None)

@@ -1,0 +1,124 @@
+"""LocalLab over HTTP: the machine, the instructions, the home page."""
+
+import asyncio
+import json
+
+import aiohttp
+from msgspec import structs
+
+from fakes.asking import get, post
+from fakes.running_daemon import RunningDaemon
+from fakes.scripted_model import LOADED, ScriptedLauncher
+from puna.api.locallab.routes import DIALECT
+from puna.domain.chat import Message, Role
+from puna.domain.generation import ChatPrompt
+from puna.domain.models import Device
+
+
+async def test_system_info_tells_the_document_s_figures_and_what_runs_where(
+    client: aiohttp.ClientSession,
+) -> None:
+    empty = await get(client, "/system/info")
+    assert (empty["active_model"], empty["backend"], empty["models"]) == (None, None, [])
+    await post(client, "/generate", {"prompt": "x"})
+    info = await get(client, "/system/info")
+    assert (info["active_model"], info["gpu_info"], info["request_count"]) == ("demo", None, 3)
+    assert 0 <= info["cpu_usage"] <= 100
+    assert 0 < info["memory_usage"] <= 100
+    assert info["uptime"] >= 0
+    assert (info["backend"], info["backend_reason"], info["threads"]) == ("CPU", "no GPU was found", 1)
+    assert (info["models"][0]["id"], info["models"][0]["context_length"]) == ("demo", 2048)
+
+
+async def test_system_info_describes_a_gpu(client: aiohttp.ClientSession, launcher: ScriptedLauncher) -> None:
+    gpu = Device("CUDA0", "Fast Card", "gpu", memory_total_bytes=8 << 30, memory_free_bytes=6 << 30)
+    cpu = Device("CPU", "A processor", "cpu", memory_total_bytes=16 << 30, memory_free_bytes=1 << 30)
+    launcher.loaded = structs.replace(LOADED, devices=(cpu, gpu), backend="CUDA", gpu_layers=9)
+    await post(client, "/models/load", {"model_id": "demo"})
+    info = await get(client, "/system/info")
+    assert info["gpu_info"] == (await get(client, "/resources"))["gpu"]
+    [described] = info["gpu_info"]
+    assert {name: value for name, value in described.items() if value is not None} == {
+        "index": 0,
+        "name": "Fast Card",
+        "total_memory_mb": 8192,
+        "memory_free_mb": 6144,
+        "memory_used_mb": 2048,
+        "memory_percent": 25.0,
+    }
+    assert [device["name"] for device in info["devices"]] == ["CPU", "CUDA0"]
+    assert info["backend"] == "CUDA"
+
+
+async def test_health_checks_are_not_counted_as_requests(client: aiohttp.ClientSession) -> None:
+    for path in ("/health", "/startup-status", "/metrics"):
+        async with client.get(path) as answer:
+            assert answer.status == 200
+    assert (await get(client, "/system/info"))["request_count"] == 1
+
+
+async def test_startup_status_tells_that_the_server_is_ready(client: aiohttp.ClientSession) -> None:
+    status = await get(client, "/startup-status")
+    assert status.pop("uptime") >= 0
+    assert status == {"server_ready": True, "model_loading": False, "current_model": None}
+
+
+async def test_resources_and_network_describe_the_machine(client: aiohttp.ClientSession) -> None:
+    resources = await get(client, "/resources")
+    assert resources["cpu"]["threads"] >= 1
+    assert resources["memory"]["total"] > resources["memory"]["available"] > 0
+    assert resources["disk"]["total"] > 0
+    assert resources["platform"]
+    network = await get(client, "/network")
+    assert network["public_ip"] == "Unknown"
+    assert any(address.get("ip") == "127.0.0.1" for address in network["interfaces"].values())
+
+
+async def test_instructions_are_set_for_all_models_and_for_one(
+    daemon: RunningDaemon, client: aiohttp.ClientSession
+) -> None:
+    path = "/system/instructions"
+    assert await get(client, path) == {"instructions": "", "model_id": "global"}
+    changed = await post(client, path, {"instructions": "Be kind.", "model_id": None})
+    assert changed == {"message": "Updated global system instructions"}
+    changed = await post(client, path, {"instructions": "Be brief.", "model_id": "other"})
+    assert changed == {"message": "Updated system instructions for model other"}
+    assert await get(client, path) == {"instructions": "Be kind.", "model_id": "global"}
+    assert await get(client, path + "?model_id=other") == {"instructions": "Be brief.", "model_id": "other"}
+    assert await get(client, path + "?model_id=demo") == {"instructions": "Be kind.", "model_id": "demo"}
+    await post(client, "/generate", {"prompt": "Hi"})
+    turns = (Message(Role.SYSTEM, "Be kind."), Message(Role.USER, "Hi"))
+    assert daemon.worker.requests[-1].prompt == ChatPrompt(turns)
+
+
+async def test_instructions_are_reset_for_one_model_and_for_all(client: aiohttp.ClientSession) -> None:
+    path = "/system/instructions"
+    await post(client, path, {"instructions": "Be kind."})
+    await post(client, path, {"instructions": "Be brief.", "model_id": "other"})
+    reset = await post(client, path + "/reset?model_id=other")
+    assert reset == {"message": "Reset system instructions for model other"}
+    assert (await get(client, path + "?model_id=other"))["instructions"] == "Be kind."
+    assert await post(client, path + "/reset") == {"message": "Reset system instructions for all models"}
+    assert (await get(client, path))["instructions"] == ""
+
+
+async def test_instructions_are_remembered(daemon: RunningDaemon, client: aiohttp.ClientSession) -> None:
+    texts = [
+        post(client, "/system/instructions", {"instructions": "Be brief.", "model_id": name}) for name in "ab"
+    ]
+    await asyncio.gather(*texts)
+    remembered = json.loads(daemon.services.paths.state_file.read_text("utf-8"))
+    assert remembered["instructions"] == {"a": "Be brief.", "b": "Be brief."}
+
+
+async def test_home_is_json_for_programs_and_a_page_for_people(client: aiohttp.ClientSession) -> None:
+    home = await get(client, "/")
+    assert (home["name"], home["status"], home["model"]) == ("LocalLab", "running", None)
+    async with client.get("/", headers={"Accept": "text/html,*/*"}) as answer:
+        page = await answer.text()
+        assert answer.content_type == "text/html"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    for route in DIALECT.routes:
+        assert f"<code>{route.method} {route.path}</code>" in page
+    async with client.head("/") as answer:
+        assert answer.status == 200

@@ -1,0 +1,159 @@
+"""A model that says what a test wrote for it, behind the ports of the real coordinator."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from puna.domain.generation import (
+    ChatPrompt,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationRequest,
+    TextDelta,
+    TextPrompt,
+    Usage,
+)
+from puna.domain.models import LoadedModel, ModelEntry, WorkerStatus
+from puna.errors import ModelLoadError, ModelNotFoundError
+
+LOADED = LoadedModel(
+    architecture="llama",
+    description="llama 5M Q8_0",
+    n_parameters=5_000_000,
+    size_bytes=5_300_000,
+    context_length=2048,
+    trained_context_length=2048,
+    total_cells=4096,
+    slots=8,
+    threads=1,
+    gpu_layers=0,
+    backend="CPU",
+    backend_reason="no GPU was found",
+    has_chat_template=True,
+)
+
+
+class Script(Struct, frozen=True, kw_only=True):
+    """What the model does with one request."""
+
+    deltas: tuple[str, ...] = ("Hello", " world")
+    failure: Exception | None = None
+    """Raised after the deltas, in place of an end."""
+    is_stalled: bool = False
+    """Whether nothing more comes after the deltas, until the request is given up."""
+    reason: FinishReason = FinishReason.STOP
+    prompt_tokens: int = 5
+
+    @property
+    def text(self) -> str:
+        return "".join(self.deltas)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.prompt_tokens, len(self.deltas))
+
+
+class ScriptedWorker:
+    """Follows the script of its launcher; knows how many requests run, and how many were given up."""
+
+    def __init__(self, loaded: LoadedModel, script_of: Callable[[GenerationRequest], Script]) -> None:
+        self.loaded = loaded
+        self.is_alive = True
+        self.script_of = script_of
+        self.requests: list[GenerationRequest] = []
+        self.running = 0
+        self.most_at_once = 0
+        self.aborted = 0
+
+    @property
+    def status(self) -> WorkerStatus:
+        return WorkerStatus(busy_slots=self.running, threads=1, completion_tokens=7)
+
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
+        script = self.script_of(request)
+        self.requests.append(request)
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
+        is_over = False
+        try:
+            for delta in script.deltas:
+                # One turn of the loop, so that requests which can run together do.
+                await asyncio.sleep(0)
+                yield TextDelta(delta)
+            if script.is_stalled:
+                await asyncio.Event().wait()
+            is_over = True
+            if script.failure is not None:
+                raise script.failure
+            yield Finished(script.reason, script.usage)
+        finally:
+            self.running -= 1
+            self.aborted += not is_over
+
+    async def close(self) -> None:
+        self.is_alive = False
+
+
+class ScriptedLauncher:
+    """Starts scripted workers. `script` may be changed between requests, or made to depend on them."""
+
+    def __init__(self) -> None:
+        self.script: Script | Callable[[GenerationRequest], Script] = Script()
+        self.loaded = LOADED
+        self.broken: dict[str, str] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.worker = ScriptedWorker(LOADED, self._script_of)
+
+    async def launch(self, entry: ModelEntry, on_progress: Callable[[float], None]) -> ScriptedWorker:
+        on_progress(0.25)
+        await self.gate.wait()
+        if entry.id in self.broken:
+            raise ModelLoadError(self.broken[entry.id])
+        self.worker = ScriptedWorker(self.loaded, self._script_of)
+        return self.worker
+
+    def _script_of(self, request: GenerationRequest) -> Script:
+        return self.script if isinstance(self.script, Script) else self.script(request)
+
+
+class ListedCatalogue:
+    """Knows the models that a test names."""
+
+    def __init__(self, *ids: str) -> None:
+        self.known = {name: entry_of(name) for name in ids}
+
+    async def entries(self) -> Sequence[ModelEntry]:
+        return list(self.known.values())
+
+    async def find(self, name: str) -> ModelEntry:
+        if name.endswith(".gguf"):
+            return entry_of(Path(name).stem)
+        if name not in self.known:
+            raise ModelNotFoundError(f"There is no model {name}; the nearest is demo.")
+        return self.known[name]
+
+
+def entry_of(model_id: str) -> ModelEntry:
+    """Return an entry for a model that no file stands for."""
+    return ModelEntry(
+        id=model_id,
+        name=model_id.title(),
+        path=Path(f"{model_id}.gguf"),
+        size_bytes=5_300_000,
+        description=f"the model {model_id}",
+        architecture="llama",
+        context_length=2048,
+    )
+
+
+def text_of(request: GenerationRequest) -> str:
+    """Return the prompt of a request, or the last turn of its conversation."""
+    match request.prompt:
+        case TextPrompt(text):
+            return text
+        case ChatPrompt(messages):
+            return messages[-1].content
