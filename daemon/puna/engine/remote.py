@@ -23,6 +23,7 @@ from puna.engine.protocol import (
 )
 from puna.errors import (
     GenerationTimeoutError,
+    InvalidRequestError,
     ModelLoadError,
     OverloadedError,
     PunaError,
@@ -107,6 +108,8 @@ class RemoteWorker:
         except (ConnectionError, RuntimeError):
             await self._pump
             raise self._describe_end() from None
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise InvalidRequestError(f"The request cannot be passed on: {error}.") from error
 
     async def _next(self, events: asyncio.Queue[Event]) -> Event:
         if not events.empty():

@@ -70,8 +70,3 @@ class Vocabulary:
 
     def _special_text(self, token: int) -> str:
         return "" if token < 0 else self._render(token, special=True).decode("utf-8", "replace")
-
-    @property
-    def adds_bos(self) -> bool:
-        """Whether `tokenize(add_special=True)` puts a beginning-of-text token in front."""
-        return bool(llama_cpp.llama_vocab_get_add_bos(self.handle))

@@ -198,9 +198,13 @@ class Coordinator:
         """Return all models in memory, on their way, or failed since their last use."""
         return tuple(place.snapshot() for place in self._places.values())
 
+    def refuse_new_work(self) -> None:
+        """Answer from now on with `OverloadedError`; what runs goes on."""
+        self._is_closed = True
+
     async def close(self) -> None:
         """Cancel loads and end all workers; new requests get `OverloadedError`. Idempotent."""
-        self._is_closed = True
+        self.refuse_new_work()
         places = list(self._places.values())
         self._places.clear()
         await asyncio.gather(*(self._free(place) for place in places), *self._closing)

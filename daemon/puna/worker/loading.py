@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from puna.domain.models import LoadedModel
 from puna.engine.protocol import Load
-from puna.errors import GenerationError, ModelLoadError
+from puna.errors import ModelLoadError
 from puna.llama import devices, library
 from puna.llama.batch import Batch
 from puna.llama.context import Context
 from puna.llama.model import LlamaError, Model
-from puna.prompting.chat_template import ChatTemplate
+from puna.prompting.chat_template import choose_formatter
 from puna.worker.context_plan import ContextPlan, plan_context
 from puna.worker.cost import CostTable
 from puna.worker.engine import Engine
@@ -104,7 +104,8 @@ def _build(message: Load, placement: Placement, outbox: Outbox, started_s: float
         slots=message.slots,
         context_length=plan.context_length,
     )
-    template = _read_template(model)
+    vocabulary = model.vocabulary
+    formatter = choose_formatter(model.chat_template, vocabulary.bos_text, vocabulary.eos_text)
     loaded = LoadedModel(
         architecture=model.architecture,
         description=model.description,
@@ -122,7 +123,7 @@ def _build(message: Load, placement: Placement, outbox: Outbox, started_s: float
         devices=devices.list_devices(),
         load_s=time.monotonic() - started_s,
     )
-    return Runtime(engine, Preparer(model.vocabulary, template, plan.context_length), loaded)
+    return Runtime(engine, Preparer(vocabulary, formatter, plan.context_length), loaded)
 
 
 def _plan_context(message: Load, model: Model) -> ContextPlan:

@@ -10,7 +10,7 @@ from puna.domain.generation import ChatPrompt, GenerationRequest, TextPrompt
 from puna.engine.protocol import Generate
 from puna.errors import ContextOverflowError, InvalidRequestError, PunaError
 from puna.llama.vocabulary import Vocabulary
-from puna.prompting.chat_template import ChatTemplate
+from puna.prompting.chat_template import ChatFormatter
 from puna.prompting.stop_strings import check_stop_strings
 
 
@@ -26,9 +26,9 @@ class PreparedRequest(Struct, frozen=True):
 class Preparer:
     """Renders and tokenises. Safe to use from one thread while another decodes: the vocabulary is read-only."""
 
-    def __init__(self, vocabulary: Vocabulary, template: ChatTemplate, context_length: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, formatter: ChatFormatter, context_length: int) -> None:
         self._vocabulary = vocabulary
-        self._template = template
+        self._formatter = formatter
         self._context_length = context_length
 
     def prepare(self, message: Generate) -> PreparedRequest:
@@ -43,8 +43,9 @@ class Preparer:
                 f"{self._context_length} for prompt and answer together; shorten the prompt or "
                 "load the model with a longer context_length."
             )
-        is_chat = isinstance(request.prompt, ChatPrompt)
-        stop = request.stop + (self._template.stop_strings if is_chat else ())
+        stop = request.stop
+        if isinstance(request.prompt, ChatPrompt):
+            stop += self._formatter.stop_strings
         check_stop_strings(stop)
         return PreparedRequest(message.request_id, request, tokens, stop)
 
@@ -53,14 +54,9 @@ class Preparer:
             case TextPrompt(text):
                 return self._vocabulary.tokenize(text, add_special=True, parse_special=True)
             case ChatPrompt(messages):
-                text = self._template.render(messages)
-                return self._vocabulary.tokenize(
-                    text, add_special=not self._starts_with_bos(text), parse_special=True
-                )
-
-    def _starts_with_bos(self, text: str) -> bool:
-        bos = self._vocabulary.bos_text
-        return bool(bos) and text.startswith(bos)
+                text = self._formatter.render(messages)
+                add_bos = not self._formatter.starts_with_bos(text)
+                return self._vocabulary.tokenize(text, add_special=add_bos, parse_special=True)
 
 
 class UnpreparedRequest(Struct, frozen=True):
