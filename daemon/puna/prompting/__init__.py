@@ -1,0 +1,1 @@
+"""Text in, text out: chat templates, stop strings and detokenising. Pure; the worker's hot path."""
