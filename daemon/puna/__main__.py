@@ -1,0 +1,35 @@
+"""The entry point of every Puna process: `puna ...`, `python -m puna ...`, and the executable of a bundle."""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one process and return its exit code.
+
+    Children and the daemon live long, so they load no command-line library: `worker` is for the daemon only,
+    and `serve` comes through here when its flags need no help or correction.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    match given:
+        case ["worker"]:
+            from puna.worker import main as run_worker
+
+            return run_worker()
+        case ["serve", *flags]:
+            from puna.cli.serve import serve_at_once
+
+            exit_code = serve_at_once(flags)
+            return _run_command_line(given) if exit_code is None else exit_code
+        case _:
+            return _run_command_line(given)
+
+
+def _run_command_line(arguments: list[str]) -> int:
+    from puna.cli.commands import run
+
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

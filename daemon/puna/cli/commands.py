@@ -1,0 +1,93 @@
+"""All commands by name. Only the one that was chosen is imported; the others are a line in the help."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, NamedTuple
+
+import typer
+
+from puna.cli.outcome import EXIT_CODES_HELP, guarded
+
+
+class Command(NamedTuple):
+    """A command's module, with `add_to(app, summary)`, and its line in the help."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "serve": Command("puna.cli.serve", "Run Puna here, until Ctrl-C."),
+    "start": Command("puna.cli.start", "Start Puna in the background."),
+    "stop": Command("puna.cli.stop", "Stop Puna."),
+    "status": Command("puna.cli.status", "Say what runs."),
+    "logs": Command("puna.cli.log_lines", "Show the log."),
+    "config": Command("puna.cli.settings", "Show and change settings."),
+    "version": Command("puna.cli.version", "Say which version this is."),
+}
+
+_HELP = """Puna runs language models (GGUF files) on this machine and serves them over HTTP.
+
+\b
+Examples:
+  puna start                          run in the background, on http://localhost:8000
+  puna serve --model ~/llama.gguf     run here, with this model
+  puna status                         what runs, and where
+  puna config set port 8080           from the next start on
+  puna stop
+
+`puna COMMAND --help` tells more about a command."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return the exit code."""
+    given = list(arguments) or ["--help"]
+    return guarded(lambda: _invoke(build_app(given[0]), given))
+
+
+def build_app(chosen: str) -> typer.Typer:
+    """Return the command line with one command loaded, and the others in its help."""
+    app = typer.Typer(
+        name="puna",
+        help=_HELP,
+        epilog=EXIT_CODES_HELP,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name, command in COMMANDS.items():
+        if name == chosen:
+            import_module(command.module).add_to(app, command.summary)
+        else:
+            app.command(name, help=command.summary)(_not_loaded)
+    return app
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help=COMMANDS["version"].summary)] = False,
+) -> None:
+    if version:
+        from puna.cli.version import describe_version
+
+        typer.echo(describe_version())
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _not_loaded() -> None:
+    raise AssertionError("a command was run that was not loaded")
+
+
+def _invoke(app: typer.Typer, arguments: list[str]) -> int:
+    try:
+        app(arguments, prog_name="puna")
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else int(bool(exit_.code))
+    finally:
+        # Here and not at the interpreter's end, so that a closed pipe is seen by `guarded`.
+        sys.stdout.flush()
+    return 0

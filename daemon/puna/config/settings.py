@@ -1,0 +1,121 @@
+"""Every setting, once: name, type, default, range and help.
+
+Variables, flags, checks and docs/config.md follow from these lines; `puna.config.definitions` reads them.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from puna.domain.dialects import DialectName
+
+MIB = 1024 * 1024
+
+_Seconds = Annotated[float, Meta(ge=0.1, le=86_400)]
+_HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
+_Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s?#]+$")]
+
+
+class LogLevel(StrEnum):
+    """What is written to the log: this and worse."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the user wants. The descriptions are the text of `--help` and of docs/config.md."""
+
+    host: Annotated[
+        str,
+        Meta(
+            description="Address to listen on; `localhost` is 127.0.0.1 and ::1.",
+            extra={"allowed": "`localhost` or one IP address"},
+        ),
+    ] = "localhost"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8000
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The model that runs when a request names none: an id, or the path of a GGUF file.",
+            extra={"allowed": "a model id or the path of a GGUF file"},
+        ),
+    ] = "demo"
+    load_on_start: Annotated[
+        bool, Meta(description="Load that model at once, not only when the first request comes.")
+    ] = True
+    model_folders: Annotated[
+        tuple[Path, ...],
+        Meta(description="Folders in which GGUF files are found.", extra={"allowed": "a list of folders"}),
+    ] = ()
+    context_length: Annotated[
+        Annotated[int, Meta(ge=256, le=16_777_216)] | None,
+        Meta(description="Tokens that one request may use; auto fits it to the model and to memory."),
+    ] = None
+    slots: Annotated[
+        int, Meta(ge=1, le=16, description="Requests of one model that run at the same time.")
+    ] = 8
+    threads: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | None,
+        Meta(description="Threads of a worker; auto takes the cores that other programs leave free."),
+    ] = None
+    gpu_layers: Annotated[
+        Annotated[int, Meta(ge=0, le=10_000)] | None,
+        Meta(description="Layers on the GPU; auto puts there what fits, 0 stays on the CPU."),
+    ] = None
+    max_loaded_models: Annotated[int, Meta(ge=1, le=64, description="Models in memory at the same time.")] = 2
+    allowed_hosts: Annotated[
+        tuple[_HostName, ...],
+        Meta(
+            description="Further names that a request's Host header may carry.",
+            extra={"allowed": "a list of host names without a port"},
+        ),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[_Origin, ...],
+        Meta(
+            description="Web pages, besides Puna's own, that may call the API from a browser.",
+            extra={"allowed": "a list of origins such as https://example.org"},
+        ),
+    ] = ()
+    open_dialects: Annotated[
+        tuple[DialectName, ...],
+        Meta(
+            description="APIs that programs on this machine may use without a key; `none` closes all.",
+            extra={"allowed": f"a list of {', '.join(DialectName)}"},
+        ),
+    ] = (DialectName.LOCALLAB, DialectName.OPENAI, DialectName.ANTHROPIC)
+    rate_limits: Annotated[
+        str,
+        Meta(
+            description="How often each key, or this machine without one, may ask for text.",
+            extra={
+                "allowed": "`documented`, `off`, or rates that differ from the documented ones such as "
+                "`locallab=60/min:10 aitextgen=100/min+5000/day` (count/period:burst) or `locallab=off`"
+            },
+        ),
+    ] = "documented"
+    body_limit_bytes: Annotated[
+        int, Meta(ge=1024, le=1024 * MIB, description="Largest request body, in bytes.")
+    ] = 16 * MIB
+    queue_limit: Annotated[
+        int,
+        Meta(ge=1, le=100_000, description="Requests that may wait for a slot; more are told to come again."),
+    ] = 256
+    generation_timeout_s: Annotated[
+        _Seconds, Meta(description="Seconds without any event from a worker before its request is given up.")
+    ] = 600.0
+    load_timeout_s: Annotated[_Seconds, Meta(description="Seconds that loading a model may take.")] = 300.0
+    drain_timeout_s: Annotated[
+        _Seconds, Meta(description="Seconds that open requests get to finish when the daemon stops.")
+    ] = 10.0
+    log_level: Annotated[LogLevel, Meta(description="How much is logged.")] = LogLevel.INFO
+    log_file_bytes: Annotated[
+        int, Meta(ge=10_000, le=1024 * MIB, description="Size at which the log file is rotated, in bytes.")
+    ] = 5 * MIB
+    log_file_count: Annotated[int, Meta(ge=1, le=100, description="Rotated log files that are kept.")] = 3

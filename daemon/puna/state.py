@@ -1,0 +1,62 @@
+"""What the program remembers between runs, as against what the user wants (`puna.config`)."""
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from puna.errors import DaemonError
+from puna.files import make_private_folder, write_private
+
+_log = logging.getLogger(__name__)
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """All of it. New fields need a default, so that older files can be read."""
+
+    instructions: dict[str, str] = field(default_factory=dict)
+    """System instructions by model id; `global` for every model without its own."""
+
+
+class StateFile:
+    """The file of one daemon, which alone writes it. The methods touch the disk: call them in a thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> State:
+        """Return the state, the initial one when there is no file.
+
+        A damaged file is put aside under another name, with a line in the log. Raises `DaemonError` when the
+        file cannot be read at all: to go on would overwrite it.
+        """
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return State()
+        except OSError as error:
+            raise DaemonError(f"{self._path} cannot be read ({error.strerror}); make it yours.") from error
+        try:
+            return msgspec.json.decode(content, type=State)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._put_aside(error)
+            return State()
+
+    def write(self, state: State) -> None:
+        """Replace the file in one step. Raises `OSError` or `DaemonError`; the old file stands then."""
+        make_private_folder(self._path.parent)
+        write_private(self._path, msgspec.json.format(msgspec.json.encode(state), indent=2))
+
+    def _put_aside(self, error: Exception) -> None:
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+        aside = self._path.with_name(f"{self._path.name}.damaged-{now}")
+        try:
+            self._path.replace(aside)
+        except OSError as failure:
+            message = (
+                f"{self._path} is damaged and cannot be put aside ({failure.strerror}); move it yourself."
+            )
+            raise DaemonError(message) from failure
+        _log.warning("%s is damaged (%s): put aside as %s, started anew", self._path, error, aside.name)
