@@ -1,0 +1,26 @@
+"""Run every check and every test: python3 scripts/test.py [arguments of pytest]
+
+The checks are those of scripts/check.py. Both parts always run; the exit code is that of the first that
+fails.
+With PUNA_TEST_STRICT=1 a test that would be skipped because a tool is missing fails.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from environment import ROOT, ensure_environment, or_exit
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run checks and tests with the environment's Python; pytest has the last line."""
+    python = str(or_exit(lambda: ensure_environment(with_tests=True)))
+    checks = subprocess.call([python, str(ROOT / "scripts" / "check.py")], cwd=ROOT)
+    tests = subprocess.call([python, "-m", "pytest", *arguments], cwd=ROOT)
+    return checks or tests
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
