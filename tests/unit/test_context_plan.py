@@ -24,9 +24,10 @@ def test_a_wanted_length_is_kept_whatever_the_memory() -> None:
 
 
 def test_a_wanted_length_ends_where_the_model_was_trained_to() -> None:
-    assert plan_context(
-        trained=4096, wanted=100_000, slots=1, cell_bytes=1024, free_bytes=GIB
-    ).context_length == 4096
+    assert (
+        plan_context(trained=4096, wanted=100_000, slots=1, cell_bytes=1024, free_bytes=GIB).context_length
+        == 4096
+    )
 
 
 def test_a_full_machine_still_gets_a_context() -> None:

@@ -18,12 +18,12 @@ def test_messages_to_the_worker_survive_the_wire() -> None:
     request = GenerationRequest(
         prompt=ChatPrompt((Message(Role.USER, "héllo \u2028"),)), sampling=Sampling(seed=7), stop=("x",)
     )
-    messages = [Load(path="m.gguf"), Generate(1, request), Abort(1), Shutdown()]
+    messages: list[protocol.ToWorker] = [Load(path="m.gguf"), Generate(1, request), Abort(1), Shutdown()]
     assert protocol.decode_to_worker(body(protocol.encode_frame(messages))) == messages
 
 
 def test_messages_from_the_worker_survive_the_wire() -> None:
-    messages = [
+    messages: list[protocol.FromWorker] = [
         Delta(3, "text"),
         Done(3, Finished(FinishReason.LENGTH, Usage(1, 2, 1))),
         Failed(None, ErrorKind.MODEL_LOAD_FAILED, "no"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from puna.domain.constraint import RegexConstraint
 from puna.domain.generation import (
     Finished,
     FinishReason,
@@ -28,6 +29,15 @@ ENDLESS = Sampling(temperature=1.9, top_k=4000, seed=5)
 
 def request(text: str, *, max_tokens: int | None = 8) -> GenerationRequest:
     return GenerationRequest(prompt=TextPrompt(text), sampling=ENDLESS, max_tokens=max_tokens)
+
+
+def long_request(text: str, *, characters: int) -> GenerationRequest:
+    """A text that cannot end before it has so many characters, of which most are a token of their own."""
+    return GenerationRequest(
+        prompt=TextPrompt(text),
+        sampling=ENDLESS,
+        constraint=RegexConstraint(f"([0-9] ){{{characters // 2},{characters}}}"),
+    )
 
 
 async def finish(worker: RemoteWorker, wanted: GenerationRequest) -> Finished:
@@ -97,8 +107,9 @@ async def test_a_request_that_is_cancelled_while_it_waits_leaves_nothing(worker:
 async def test_when_cells_run_out_requests_take_turns_and_all_end(start_worker: StartWorker) -> None:
     worker = await start_worker(context_length=256)
     assert worker.loaded.total_cells == 1024
-    answers = await asyncio.gather(*(finish(worker, request(f"{i} " * 20, max_tokens=200)) for i in range(8)))
-    assert all(answer.usage.completion_tokens for answer in answers)
+    requests = [long_request(f"{i} " * 20, characters=180) for i in range(8)]
+    answers = await asyncio.gather(*(finish(worker, wanted) for wanted in requests))
+    assert all(answer.usage.completion_tokens >= 85 for answer in answers)
     assert sum(answer.usage.total_tokens for answer in answers) > 1024
     assert worker.is_alive
 
@@ -118,7 +129,7 @@ async def test_a_long_prompt_does_not_stall_a_text(worker: RemoteWorker) -> None
 
 
 async def test_killing_the_worker_ends_all_eight_streams(worker: RemoteWorker) -> None:
-    streams = [worker.generate(request(f"{i} time", max_tokens=None)) for i in range(8)]
+    streams = [worker.generate(long_request(f"{i} time", characters=1800)) for i in range(8)]
     for stream in streams:
         assert isinstance(await anext(stream), TextDelta)
     psutil.Process(worker.pid).kill()

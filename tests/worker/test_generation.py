@@ -153,7 +153,9 @@ async def test_max_time_ends_a_text(worker: RemoteWorker) -> None:
 
 async def test_odd_text_goes_in_and_comes_out(worker: RemoteWorker) -> None:
     prompt = TextPrompt("🦙 ñandú \u2028 \x00 <|im_end|> ")
-    answer = await complete(worker, GenerationRequest(prompt=prompt, sampling=Sampling(seed=1), max_tokens=20))
+    answer = await complete(
+        worker, GenerationRequest(prompt=prompt, sampling=Sampling(seed=1), max_tokens=20)
+    )
     assert answer.finished.usage.prompt_tokens > 5
 
 
@@ -164,9 +166,7 @@ async def test_odd_text_goes_in_and_comes_out(worker: RemoteWorker) -> None:
         GenerationRequest(prompt=STORY, sampling=Sampling(seed=2**80)),
     ],
 )
-async def test_what_cannot_be_passed_on_is_refused(
-    worker: RemoteWorker, request_: GenerationRequest
-) -> None:
+async def test_what_cannot_be_passed_on_is_refused(worker: RemoteWorker, request_: GenerationRequest) -> None:
     with pytest.raises(InvalidRequestError, match="cannot be passed on"):
         await complete(worker, request_)
     assert worker.is_alive

@@ -5,6 +5,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from puna.domain.chat import Message
+from puna.domain.constraint import Constraint
 
 
 class Sampling(Struct, frozen=True, kw_only=True):
@@ -48,6 +49,15 @@ class ChatPrompt(Struct, frozen=True, tag="chat"):
 Prompt = TextPrompt | ChatPrompt
 
 
+class Priority(StrEnum):
+    """Who is served first when slots are scarce."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for the answer."""
+    BACKGROUND = "background"
+    """Tasks of a job: they use what interactive requests leave free, and never less than one slot."""
+
+
 class GenerationRequest(Struct, frozen=True, kw_only=True):
     """One sequence to generate. Batches are several requests."""
 
@@ -59,6 +69,9 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     """Strings that end the text; the one found is not part of it."""
     max_time_s: float | None = None
     """Seconds after admission to a slot, when the text ends with reason `length`."""
+    constraint: Constraint | None = None
+    """What the text must look like. A text that could not be completed within its limits fails the request."""
+    priority: Priority = Priority.INTERACTIVE
 
 
 class FinishReason(StrEnum):

@@ -175,7 +175,7 @@ async def load(
     on_progress: Callable[[float], None],
     generation_timeout_s: float,
 ) -> RemoteWorker:
-    """Let a fresh child load its model. Raises `ModelLoadError` or `WorkerDiedError`; the caller ends the child then."""
+    """Let a fresh child load its model. Raises `ModelLoadError`; the caller ends the child then."""
     try:
         await process.write([message])
         while (messages := await process.read()) is not None:

@@ -17,17 +17,17 @@ class AbortFlag:
 
     def __init__(self) -> None:
         self._buffer = ctypes.create_string_buffer(2)
-        address = ctypes.cast(_libc.strlen, ctypes.c_void_p).value
+        address = ctypes.cast(_libc.strlen, ctypes.c_void_p).value or 0
         self.callback = llama_cpp.ggml_abort_callback(address)
         self.data = ctypes.cast(self._buffer, ctypes.c_void_p)
 
     def set(self) -> None:
         """End the running decode, or the next one."""
-        self._buffer[0] = 1
+        self._buffer[0] = b"\x01"
 
     def clear(self) -> None:
         """Let decodes run."""
-        self._buffer[0] = 0
+        self._buffer[0] = b"\x00"
 
     @property
     def is_set(self) -> bool:

@@ -4,6 +4,7 @@ from enum import IntEnum
 from typing import final
 
 import llama_cpp
+import numpy as np
 
 from puna.llama import library
 from puna.llama.abort_flag import AbortFlag
@@ -73,6 +74,12 @@ class Context:
     def synchronize(self) -> None:
         """Wait until the last decode is computed; GPUs return from `decode` before."""
         llama_cpp.llama_synchronize(self.handle)
+
+    def forbid(self, index: int, is_forbidden: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> None:
+        """Make tokens impossible in the logits of batch entry `index`; the array has one entry for each token."""
+        pointer = llama_cpp.llama_get_logits_ith(self.handle, index)
+        logits = np.ctypeslib.as_array(pointer, shape=is_forbidden.shape)
+        np.copyto(logits, -np.inf, where=is_forbidden)
 
     def copy_sequence(self, source: int, target: int, length: int) -> None:
         """Share the first `length` cells of a sequence with an empty one; nothing is computed or moved."""

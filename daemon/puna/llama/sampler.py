@@ -78,5 +78,7 @@ def _has_penalties(sampling: Sampling) -> bool:
 
 def _only_lowers(sampling: Sampling) -> bool:
     return (
-        sampling.repetition_penalty >= 1 and sampling.frequency_penalty >= 0 and sampling.presence_penalty >= 0
+        sampling.repetition_penalty >= 1
+        and sampling.frequency_penalty >= 0
+        and sampling.presence_penalty >= 0
     )

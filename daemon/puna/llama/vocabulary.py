@@ -15,7 +15,7 @@ class Vocabulary:
         self.handle = handle
         self.n_tokens = int(llama_cpp.llama_vocab_n_tokens(handle))
         self._pieces: dict[int, bytes] = {}
-        self._end_tokens = frozenset(
+        self.end_tokens = frozenset(
             token for token in range(self.n_tokens) if llama_cpp.llama_vocab_is_eog(handle, token)
         )
 
@@ -56,7 +56,7 @@ class Vocabulary:
 
     def is_end(self, token: int) -> bool:
         """Return whether a token ends the generation (end of text, of turn or of message)."""
-        return token in self._end_tokens
+        return token in self.end_tokens
 
     @property
     def bos_text(self) -> str:

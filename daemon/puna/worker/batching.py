@@ -5,6 +5,14 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 
+class Pending(Struct, frozen=True):
+    """What a slot has not computed yet."""
+
+    tokens: int
+    is_prompt: bool
+    """False for the last token of a text, and those that its format forces behind it."""
+
+
 class Chunk(Struct, frozen=True):
     """So many of the next pending tokens of a slot, named by its index in the input."""
 
@@ -12,22 +20,25 @@ class Chunk(Struct, frozen=True):
     tokens: int
 
 
-def plan_step(pending: Sequence[int], *, capacity: int, prompt_tokens: int) -> list[Chunk]:
-    """Return the chunks of one batch.
+def plan_step(pending: Sequence[Pending], *, capacity: int, prompt_tokens: int) -> list[Chunk]:
+    """Return the chunks of one batch; `pending` is ordered by age, oldest slot first.
 
-    `pending` holds each slot's number of tokens not yet computed, oldest slot first: 1 is a decoding slot (or the
-    last token of a prompt) and always goes in; more is a prompt. Prompts share `prompt_tokens` tokens as equals:
-    short ones end early and leave their share to the longer ones, so none waits behind another and a long one
-    still moves in every step. The batch holds at most `capacity` tokens.
+    Texts always go in. Prompts share `prompt_tokens` tokens as equals: short ones end early and leave their share
+    to the longer ones, so none waits behind another and a long one still moves in every step. The batch holds at
+    most `capacity` tokens.
     """
-    decoding = [Chunk(i, 1) for i, count in enumerate(pending) if count == 1][:capacity]
-    room = min(capacity - len(decoding), prompt_tokens)
-    prompts = sorted((i for i, count in enumerate(pending) if count > 1), key=lambda i: pending[i])
     chunks: list[Chunk] = []
+    room = capacity
+    for i, slot in enumerate(pending):
+        if not slot.is_prompt and room:
+            chunks.append(Chunk(i, min(slot.tokens, room)))
+            room -= chunks[-1].tokens
+    room = min(room, prompt_tokens)
+    prompts = sorted((i for i, slot in enumerate(pending) if slot.is_prompt), key=lambda i: pending[i].tokens)
+    shares: list[Chunk] = []
     for taken, i in enumerate(prompts):
-        share = -(-room // (len(prompts) - taken))
-        size = min(pending[i], share)
-        if size > 0:
-            chunks.append(Chunk(i, size))
-            room -= size
-    return decoding + sorted(chunks, key=lambda chunk: chunk.index)
+        share = min(pending[i].tokens, -(-room // (len(prompts) - taken)))
+        if share > 0:
+            shares.append(Chunk(i, share))
+            room -= share
+    return chunks + sorted(shares, key=lambda chunk: chunk.index)

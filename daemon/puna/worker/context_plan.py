@@ -20,7 +20,9 @@ class ContextPlan(Struct, frozen=True):
     total_cells: int
 
 
-def plan_context(*, trained: int, wanted: int | None, slots: int, cell_bytes: int, free_bytes: int) -> ContextPlan:
+def plan_context(
+    *, trained: int, wanted: int | None, slots: int, cell_bytes: int, free_bytes: int
+) -> ContextPlan:
     """Choose the lengths for a model trained on `trained` tokens whose cells take `cell_bytes`.
 
     A wanted length is kept up to the trained one, whatever the memory: the user asked for it. Without one, the

@@ -3,22 +3,28 @@
 import queue
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
-from puna.domain.generation import Finished, FinishReason, Usage
+from puna.domain.generation import Finished, FinishReason, Priority, Usage
 from puna.domain.models import WorkerStatus
 from puna.errors import GenerationError
 from puna.llama.context import DecodeResult
 from puna.llama.vocabulary import Vocabulary
+from puna.worker.admission import plan_turn
 from puna.worker.batching import Chunk
+from puna.worker.masks import Masks, MaskThread
 from puna.worker.outbox import Counters, Outbox
 from puna.worker.preparation import PreparedRequest, UnpreparedRequest
 from puna.worker.runner import BatchRunner
 from puna.worker.sampling import build_sampler
 from puna.worker.sequences import SequencePool
 from puna.worker.slot import Slot
+
+_LOOK_AHEAD = 32
+"""Waiting requests that are compared with the cached prefixes in one step."""
 
 
 class Expected(Struct, frozen=True):
@@ -60,6 +66,7 @@ class Engine:
         self._outbox = outbox
         self._slots = slots
         self._context_length = context_length
+        self._masks = MaskThread()
         self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._expected: set[int] = set()
         self._waiting: deque[Slot] = deque()
@@ -87,6 +94,7 @@ class Engine:
         for slot in [*self._active, *self._waiting]:
             self._finish(slot, FinishReason.ABORT)
         self._outbox.flush(self._status())
+        self._masks.close()
         self._runner.close()
 
     def _status(self) -> WorkerStatus:
@@ -135,10 +143,10 @@ class Engine:
         return is_expected
 
     def _admit(self, prepared: PreparedRequest) -> None:
-        sampler = build_sampler(
-            prepared.request.sampling, prepared.tokens, n_vocab=self._vocabulary.n_tokens
-        )
-        self._waiting.append(Slot(prepared, sampler, limit=self._context_length, now_s=time.monotonic()))
+        sampler = build_sampler(prepared.request.sampling, prepared.tokens, n_vocab=self._vocabulary.n_tokens)
+        slot = Slot(prepared, sampler, limit=self._context_length, now_s=time.monotonic())
+        self._waiting.append(slot)
+        self._guarded(slot, lambda: slot.open(self._vocabulary))
 
     def _cancel(self, request_id: int) -> None:
         if self._is_expected(request_id):
@@ -152,15 +160,19 @@ class Engine:
     def _step(self) -> None:
         now_s = time.monotonic()
         for slot in [slot for slot in self._active if slot.is_late(now_s)]:
-            self._deliver(slot, *slot.cut())
+            self._guarded(slot, slot.cut)
         self._place_waiting()
         chunks = self._runner.plan(self._active)
         if not chunks:
             return
         outputs = self._runner.fill(self._active, chunks)
-        match self._runner.decode(self._active, chunks):
+        computing = self._masks.start([slot for slot, _ in outputs])
+        result = self._runner.decode(self._active, chunks)
+        masks = computing.result() if computing else {}
+        match result:
             case DecodeResult.OK:
-                self._advance(chunks, outputs)
+                self._advance(chunks)
+                self._sample(outputs, masks)
             case DecodeResult.NO_CELLS:
                 self._make_room()
             case DecodeResult.ABORTED:
@@ -172,29 +184,75 @@ class Engine:
         if self._is_full and self._active:
             return
         self._is_full = False
-        for slot in list(self._waiting):
-            if len(self._active) >= self._slots:
-                return
-            placement = self._pool.place(slot.tokens)
-            if placement is not None:
-                self._waiting.remove(slot)
-                slot.start(self._pool.take(placement, slot.tokens), time.monotonic())
-                self._counters.cached_prompt_tokens += slot.computed
-                self._active.append(slot)
+        if not self._waiting or not self._has_room():
+            return
+        active, ready = list(self._active), self._list_ready()
+        turn = plan_turn(
+            [slot.request.priority for slot in active],
+            [slot.request.priority for slot in ready],
+            slots=self._slots,
+        )
+        for slot in (active[i] for i in turn.give_back):
+            self._put_back(slot)
+        for slot in (ready[i] for i in turn.admit):
+            self._place(slot)
 
-    def _advance(self, chunks: Sequence[Chunk], outputs: Sequence[tuple[Slot, int]]) -> None:
+    def _has_room(self) -> bool:
+        """Whether a slot is free, or held by a request that may have to give it back."""
+        return len(self._active) < self._slots or any(
+            slot.request.priority is Priority.BACKGROUND for slot in self._active
+        )
+
+    def _list_ready(self) -> list[Slot]:
+        """Return the next waiting requests, without those that wait for another one's prefix."""
+        ordered = sorted(self._waiting, key=lambda slot: slot.request.priority is Priority.BACKGROUND)
+        return [slot for slot in ordered[:_LOOK_AHEAD] if self._pool.place(slot.tokens) is not None]
+
+    def _place(self, slot: Slot) -> None:
+        placement = self._pool.place(slot.tokens)
+        if placement is not None:
+            self._waiting.remove(slot)
+            slot.start(self._pool.take(placement, slot.tokens), time.monotonic())
+            self._counters.cached_prompt_tokens += slot.computed
+            self._active.append(slot)
+
+    def _put_back(self, slot: Slot) -> None:
+        """Let a request wait again; what it computed stays cached as long as there is room."""
+        self._active.remove(slot)
+        self._pool.release(slot.preempt())
+        self._waiting.appendleft(slot)
+
+    def _advance(self, chunks: Sequence[Chunk]) -> None:
         self._counters.steps += 1
         for chunk in chunks:
             slot = self._active[chunk.index]
-            if not slot.generated:
+            if slot.is_prompting or not slot.generated:
                 self._counters.prompt_tokens += chunk.tokens
             slot.advance(chunk.tokens)
-        self._counters.completion_tokens += len(outputs)
-        for slot, index in outputs:
-            token = slot.sampler.sample(self._runner.context, index)
-            self._deliver(slot, *slot.push(token, self._vocabulary, time.monotonic()))
 
-    def _deliver(self, slot: Slot, text: str, reason: FinishReason | None) -> None:
+    def _sample(self, outputs: Sequence[tuple[Slot, int]], masks: Masks) -> None:
+        for slot, index in outputs:
+            before = slot.generated
+            self._guarded(slot, partial(self._push_next, slot, index, masks))
+            self._counters.completion_tokens += slot.generated - before
+
+    def _push_next(self, slot: Slot, index: int, masks: Masks) -> tuple[str, FinishReason | None]:
+        mask = masks.get(slot.request_id)
+        if isinstance(mask, GenerationError):
+            raise mask
+        if mask is not None:
+            self._runner.context.forbid(index, mask)
+        token = slot.sampler.sample(self._runner.context, index)
+        return slot.push(token, self._vocabulary, time.monotonic())
+
+    def _guarded(self, slot: Slot, go_on: Callable[[], tuple[str, FinishReason | None]]) -> None:
+        """Deliver what a slot has to say; one that cannot go on fails alone."""
+        try:
+            text, reason = go_on()
+        except GenerationError as error:
+            self._outbox.failed(slot.request_id, error)
+            self._forget(slot)
+            return
         self._outbox.text(slot.request_id, text)
         if reason is not None:
             self._finish(slot, reason)
@@ -224,9 +282,7 @@ class Engine:
             self._outbox.failed(youngest.request_id, error)
             self._forget(youngest)
             return
-        self._active.remove(youngest)
-        self._pool.release(youngest.preempt())
-        self._waiting.appendleft(youngest)
+        self._put_back(youngest)
         self._is_full = True
 
     def _rewind(self, chunks: Sequence[Chunk]) -> None:

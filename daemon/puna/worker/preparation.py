@@ -1,4 +1,4 @@
-"""From a request to tokens: renders the chat template and tokenises, beside the step loop."""
+"""From a request to tokens: renders the chat template, tokenises, compiles the format; beside the step loop."""
 
 import queue
 import threading
@@ -12,6 +12,7 @@ from puna.errors import ContextOverflowError, InvalidRequestError, PunaError
 from puna.llama.vocabulary import Vocabulary
 from puna.prompting.chat_template import ChatFormatter
 from puna.prompting.stop_strings import check_stop_strings
+from puna.worker.constraints import ConstraintCompiler, TextConstraint
 
 
 class PreparedRequest(Struct, frozen=True):
@@ -21,14 +22,17 @@ class PreparedRequest(Struct, frozen=True):
     request: GenerationRequest
     tokens: list[int]
     stop: tuple[str, ...]
+    """None for a constrained text: it ends where its format does."""
+    constraint: TextConstraint | None
 
 
 class Preparer:
-    """Renders and tokenises. Safe to use from one thread while another decodes: the vocabulary is read-only."""
+    """Renders, tokenises and compiles, beside the thread that decodes: the vocabulary is read-only."""
 
     def __init__(self, vocabulary: Vocabulary, formatter: ChatFormatter, context_length: int) -> None:
         self._vocabulary = vocabulary
         self._formatter = formatter
+        self._compiler = ConstraintCompiler(vocabulary)
         self._context_length = context_length
 
     def prepare(self, message: Generate) -> PreparedRequest:
@@ -43,11 +47,15 @@ class Preparer:
                 f"{self._context_length} for prompt and answer together; shorten the prompt or "
                 "load the model with a longer context_length."
             )
-        stop = request.stop
-        if isinstance(request.prompt, ChatPrompt):
-            stop += self._formatter.stop_strings
-        check_stop_strings(stop)
-        return PreparedRequest(message.request_id, request, tokens, stop)
+        if request.constraint is not None:
+            constraint = self._compiler.compile(request.constraint)
+            return PreparedRequest(message.request_id, request, tokens, (), constraint)
+        return PreparedRequest(message.request_id, request, tokens, self._stop_strings(request), None)
+
+    def _stop_strings(self, request: GenerationRequest) -> tuple[str, ...]:
+        check_stop_strings(request.stop)
+        is_chat = isinstance(request.prompt, ChatPrompt)
+        return request.stop + (self._formatter.stop_strings if is_chat else ())
 
     def _tokenize(self, prompt: TextPrompt | ChatPrompt) -> list[int]:
         match prompt:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from puna.llama.batch import Batch
 from puna.llama.context import Context, DecodeResult
-from puna.worker.batching import Chunk, plan_step
+from puna.worker.batching import Chunk, Pending, plan_step
 from puna.worker.cost import CostTable
 from puna.worker.governor import CpuMonitor, ThreadGovernor
 from puna.worker.slot import Slot
@@ -42,9 +42,9 @@ class BatchRunner:
 
     def plan(self, slots: Sequence[Slot]) -> list[Chunk]:
         """Return what the next batch computes for these slots."""
-        pending = [slot.pending for slot in slots]
+        pending = [Pending(slot.pending, slot.is_prompting) for slot in slots]
         prompt_tokens = self._batch.capacity
-        if 1 in pending:
+        if not all(slot.is_prompt for slot in pending):
             prompt_tokens = self._cost.tokens_within(
                 _STALL_BUDGET_S, minimum=_SMALLEST_CHUNK, maximum=self._batch.capacity
             )

@@ -1,6 +1,7 @@
 """A request that is being generated."""
 
 from puna.domain.generation import Finished, FinishReason, Timing, Usage
+from puna.errors import GenerationError
 from puna.llama.sampler import Sampler
 from puna.llama.vocabulary import Vocabulary
 from puna.worker.preparation import PreparedRequest
@@ -12,7 +13,7 @@ class Slot:
     """Holds a request from its arrival to its end; `sequence` is None while it waits.
 
     `tokens` is prompt and text so far; what of it the sequence has not computed yet is pending. A decoding
-    request has one pending token, a new or a preempted one has many.
+    request has one pending token, or a few that its format forces; a new or a preempted one has many.
     """
 
     def __init__(self, prepared: PreparedRequest, sampler: Sampler, *, limit: int, now_s: float) -> None:
@@ -22,6 +23,7 @@ class Slot:
         self.tokens = prepared.tokens
         self.prompt_length = len(prepared.tokens)
         self.sampler = sampler
+        self.constraint = prepared.constraint
         self.sequence: CachedSequence | None = None
         self._text = TextAssembler(prepared.stop)
         self._limit = limit
@@ -31,6 +33,7 @@ class Slot:
         self._started_s: float | None = None
         self._first_token_s: float | None = None
         self._cached_tokens = 0
+        self._pushed = 1
 
     def start(self, sequence: CachedSequence, now_s: float) -> None:
         """Take a sequence, whose tokens are the part of the prompt that is computed already."""
@@ -56,9 +59,19 @@ class Slot:
         return len(self.tokens) - self.computed
 
     @property
+    def is_prompting(self) -> bool:
+        """Whether more is pending than the last sampled token and those forced behind it."""
+        return self.pending > self._pushed
+
+    @property
     def generated(self) -> int:
         """Tokens of the text so far."""
         return len(self.tokens) - self.prompt_length
+
+    @property
+    def tokens_left(self) -> int:
+        """Tokens that the text may still have."""
+        return self._limit - len(self.tokens)
 
     def advance(self, count: int) -> None:
         """The next `count` pending tokens are computed."""
@@ -70,24 +83,57 @@ class Slot:
         limit_s = self.request.max_time_s
         return limit_s is not None and self._started_s is not None and now_s - self._started_s >= limit_s
 
+    def open(self, vocabulary: Vocabulary) -> tuple[str, FinishReason | None]:
+        """Take in what the format forces at the very beginning; the result is that of `push`."""
+        return self._follow("", vocabulary, None)
+
     def push(self, token: int, vocabulary: Vocabulary, now_s: float) -> tuple[str, FinishReason | None]:
-        """Take in a sampled token; return the text that is certain now, and why the request ends if it does."""
+        """Take in a sampled token; return the text that is certain now, and why the request ends if it does.
+
+        Raises `GenerationError` when the text cannot be kept to its format.
+        """
         if self._first_token_s is None:
             self._first_token_s = now_s
+        self._pushed = 1
         if vocabulary.is_end(token):
             return self._text.flush(), FinishReason.STOP
-        self.tokens.append(token)
-        text = self._text.push(vocabulary.piece(token))
+        if self.constraint is not None:
+            self.constraint.accept(token)
+        return self._follow(self._append(token, vocabulary), vocabulary, now_s)
+
+    def cut(self, text: str = "") -> tuple[str, FinishReason]:
+        """End the request for its length; what was held back is added to `text`.
+
+        Raises `GenerationError` when the format wants more: half of it is of no use to anyone.
+        """
+        if self.constraint is not None and not self.constraint.is_complete:
+            raise GenerationError(
+                f"The text did not reach the end of its format within {self.generated} tokens; "
+                "allow more tokens or ask for less."
+            )
+        text += self._text.flush()
+        return text, FinishReason.LENGTH if self._text.stop_text is None else FinishReason.STOP
+
+    def _follow(
+        self, text: str, vocabulary: Vocabulary, now_s: float | None
+    ) -> tuple[str, FinishReason | None]:
+        """Go on behind a token: forced tokens, then every reason to end."""
+        if self.constraint is not None:
+            forced = self.constraint.take_forced()
+            self.sampler.accept(forced)
+            self._pushed += len(forced)
+            text += "".join(self._append(token, vocabulary) for token in forced)
+            if self.constraint.is_over:
+                return text + self._text.flush(), FinishReason.STOP
         if self._text.stop_text is not None:
             return text, FinishReason.STOP
-        if len(self.tokens) >= self._limit or self.is_late(now_s):
+        if len(self.tokens) >= self._limit or (now_s is not None and self.is_late(now_s)):
             return self.cut(text)
         return text, None
 
-    def cut(self, text: str = "") -> tuple[str, FinishReason]:
-        """End the request for its length; what was held back is added to `text`."""
-        text += self._text.flush()
-        return text, FinishReason.LENGTH if self._text.stop_text is None else FinishReason.STOP
+    def _append(self, token: int, vocabulary: Vocabulary) -> str:
+        self.tokens.append(token)
+        return self._text.push(vocabulary.piece(token))
 
     def finish(self, reason: FinishReason, now_s: float) -> Finished:
         """Return the last event. The caller releases the sequence and closes the sampler."""
@@ -99,4 +145,3 @@ class Slot:
             Timing(started_s - self._arrived_s, first_s - started_s, now_s - first_s),
             self._text.stop_text,
         )
-

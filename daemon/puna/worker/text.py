@@ -23,8 +23,7 @@ class TextAssembler:
         """Return what was held back; after the last token."""
         if self.stop_text is not None:
             return ""
-        rest = self._pass(self._characters.flush())
-        return rest if self.stop_text is not None else rest + self._stop.flush()
+        return self._pass(self._characters.flush()) + self._stop.flush()
 
     def _pass(self, text: str) -> str:
         if not text:

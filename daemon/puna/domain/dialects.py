@@ -1,0 +1,16 @@
+"""The dialects that settings can name."""
+
+from enum import StrEnum
+
+
+class DialectName(StrEnum):
+    """APIs that keys and rate limits may be set for; Puna's own are not among them."""
+
+    LOCALLAB = "locallab"
+    SPINUP = "spinup"
+    AITEXTGEN = "aitextgen"
+    MODELSTUDIO = "modelstudio"
+    LAMINI = "lamini"
+    OPENAI = "openai"
+    OLLAMA = "ollama"
+    ANTHROPIC = "anthropic"
