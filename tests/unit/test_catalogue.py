@@ -383,3 +383,16 @@ async def test_a_file_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
     model_file().write(tmp_path / "new\nline.gguf")
     model_file().write(tmp_path / "good.gguf")
     assert await ids_of(catalogue(tmp_path)) == ["demo", "good"]
+
+
+async def test_an_alias_stands_for_an_id_or_a_path(tmp_path: Path) -> None:
+    file = model_file().write(tmp_path / "some.gguf")
+    models = LocalCatalogue(DEMO, (), {"llama3.2:1b": "demo", "mine": str(file), "gone": "nothing"})
+    assert (await models.find("llama3.2:1b")).id == "demo"
+    assert (await models.find("mine")).path == file
+    assert "nothing" in await not_found(models, "gone")
+
+
+async def test_an_unknown_name_is_told_the_nearest_aliases_too() -> None:
+    models = LocalCatalogue(DEMO, (), {"llama3.2:1b": "demo"})
+    assert "'llama3.2:1b'" in await not_found(models, "llama3.2:3b")

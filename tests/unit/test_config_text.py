@@ -87,8 +87,6 @@ def test_the_reference_has_a_row_for_each_setting() -> None:
 
 def test_only_lists_have_several_flags() -> None:
     kinds = {setting.name: setting.kind for setting in all_settings().values()}
-    assert [name for name, kind in kinds.items() if kind is Kind.LIST] == [
-        "model_folders",
-        "allowed_hosts",
-        "allowed_origins",
-    ]
+    lists = {name for name, kind in kinds.items() if kind is Kind.LIST}
+    assert {"model_folders", "model_aliases", "allowed_hosts", "allowed_origins"} <= lists
+    assert lists.isdisjoint({"host", "port", "model"})

@@ -4,9 +4,12 @@ import asyncio
 import json
 import random
 import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
+from fakes.tiny_models import write_sentencepiece_model
 from puna.domain.constraint import Constraint, JsonSchemaConstraint, LarkConstraint, RegexConstraint
 from puna.domain.generation import (
     Completion,
@@ -17,6 +20,7 @@ from puna.domain.generation import (
     TextDelta,
     TextPrompt,
 )
+from puna.domain.models import ModelEntry
 from puna.engine.remote import RemoteWorker
 from puna.errors import GenerationError, InvalidRequestError, PunaError
 
@@ -217,3 +221,18 @@ async def test_a_regular_expression_that_explodes_stays_bounded(worker: RemoteWo
     )
     assert isinstance(answers[0], Completion | PunaError)
     assert isinstance(answers[1], Completion)
+
+
+async def test_a_sentencepiece_vocabulary_gives_valid_objects_too(
+    start_worker: Callable[..., Awaitable[RemoteWorker]], tmp_path: Path
+) -> None:
+    path = write_sentencepiece_model(tmp_path / "tiny.gguf")
+    worker = await start_worker(ModelEntry(id="tiny", name="tiny", path=path, size_bytes=path.stat().st_size))
+    rng = random.Random(7)
+    for seed in range(20):
+        fields = random_fields(rng)
+        wanted = [request(schema_of(fields), prompt=prompt, max_tokens=300, seed=seed) for prompt in PROMPTS]
+        for answer in await asyncio.gather(*(complete(worker, one) for one in wanted)):
+            value = json.loads(answer.text)
+            assert list(value) == list(fields)
+            assert all(is_valid(value[name], dict(field)) for name, field in fields.items())  # type: ignore[call-overload]  # each field is a dict

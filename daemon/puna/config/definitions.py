@@ -50,8 +50,12 @@ class Setting(Struct, frozen=True, kw_only=True):
     @property
     def flag(self) -> str:
         """The option on the command line; in the singular for a list, given once for each item."""
-        name = self.name.removesuffix("s") if self.kind is Kind.LIST else self.name
+        name = _singular(self.name) if self.kind is Kind.LIST else self.name
         return "--" + name.replace("_", "-")
+
+
+def _singular(name: str) -> str:
+    return name.removesuffix("es" if name.endswith("ses") else "s")
 
 
 @cache

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from puna.domain.models import ModelEntry
@@ -13,6 +14,7 @@ from puna.models.inspection import Inspected, Inspector, NotAModelError
 from puna.models.listing import DEMO_ID, Listing, look, real_path_of_model, to_entry
 from puna.models.names import choose_id, describe_unknown, is_presentable, model_stem, path_in
 
+NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 MAX_OPENED = 256
 """Files that were named by path and stay listed; beyond that the oldest is forgotten."""
 
@@ -28,9 +30,15 @@ class LocalCatalogue:
     later request needs the path.
     """
 
-    def __init__(self, demo_model: Path, folders: Sequence[Path] = ()) -> None:
-        """Take the built-in demo model and the folders to look in; nothing is read yet."""
+    def __init__(
+        self, demo_model: Path, folders: Sequence[Path] = (), aliases: Mapping[str, str] = NO_ALIASES
+    ) -> None:
+        """Take the built-in demo model, the folders to look in, and other names; nothing is read yet.
+
+        An alias stands for an id or a path; it wins over an id of the same name.
+        """
         self._demo_model = demo_model
+        self._aliases = aliases
         self._folders = tuple(folder.expanduser().absolute() for folder in folders)
         self._inspector = Inspector()
         self._runs = _SharedRuns()
@@ -53,6 +61,7 @@ class LocalCatalogue:
 
         Raises `ModelNotFoundError` with the nearest ids, or `ModelLoadError` for a file that cannot be run.
         """
+        name = self._aliases.get(name, name)
         if name == DEMO_ID:
             return await self._find_demo()
         listing = self._listing or await self._look()
@@ -62,7 +71,7 @@ class LocalCatalogue:
         listed = listing.models.get(_to_id(name, listing))
         if listed is not None and await asyncio.to_thread(self._inspector.is_unchanged, listed.files):
             return listed.entry
-        return _find_in(await self._look(), name)
+        return _find_in(await self._look(), name, self._aliases)
 
     async def _look(self) -> Listing:
         """Look through the folders, and keep what was found."""
@@ -131,13 +140,13 @@ def _to_id(name: str, listing: Listing) -> str:
     return name if listing.is_taken(name) else name.removesuffix(".gguf")
 
 
-def _find_in(listing: Listing, name: str) -> ModelEntry:
+def _find_in(listing: Listing, name: str, aliases: Iterable[str]) -> ModelEntry:
     model_id = _to_id(name, listing)
     if model_id in listing.models:
         return listing.models[model_id].entry
     if model_id in listing.refused:
         raise ModelLoadError(listing.refused[model_id])
-    raise ModelNotFoundError(describe_unknown(name, [DEMO_ID, *listing.ids]))
+    raise ModelNotFoundError(describe_unknown(name, [DEMO_ID, *aliases, *listing.ids]))
 
 
 class _SharedRuns:

@@ -65,6 +65,11 @@ def path_in(name: str, *, is_windows: bool = sys.platform == "win32") -> Path | 
     return path if path.is_absolute() else None
 
 
+def parse_aliases(lines: Sequence[str]) -> dict[str, str]:
+    """Return what each alias stands for, from lines such as `llama3.2:1b=demo`."""
+    return dict(line.split("=", 1) for line in lines)
+
+
 def describe_unknown(name: str, ids: Sequence[str]) -> str:
     """Return what to say about a name that is no model: the nearest ids, and what to do."""
     near = difflib.get_close_matches(name[:200], ids[:_MAX_COMPARED_IDS], n=_MAX_SUGGESTIONS, cutoff=0.5)

@@ -92,6 +92,11 @@ class Lease:
         """What its worker told."""
         return self._worker.loaded
 
+    @property
+    def open_requests(self) -> int:
+        """Requests of everybody that run or wait for a slot of the model, not only those of this lease."""
+        return self._place.open_requests
+
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """Yield the events of a request; the last is `Finished`. Closing the generator aborts it.
 
@@ -178,9 +183,15 @@ class Coordinator:
         return LoadOutcome(place.entry, already_loaded)
 
     async def unload(self, model: str | None = None) -> ModelEntry | None:
-        """Free a model, the current one by default; its open requests fail. None when it is not loaded."""
-        model_id = model or self._current
-        place = self._places.pop(model_id, None) if model_id else None
+        """Free a model, the current one by default; its open requests fail. None when it is not loaded.
+
+        Raises `ModelNotFoundError` for a name that is no model.
+        """
+        name = model or self._current
+        if name is None:
+            return None
+        model_id = name if name in self._places else (await self._catalogue.find(name)).id
+        place = self._places.pop(model_id, None)
         if place is None:
             return None
         if self._current == model_id:
