@@ -7,6 +7,13 @@ import pytest
 from puna.worker.governor import CpuMonitor, CpuTimes, ThreadGovernor, count_cores, read_cpu_times
 
 
+def quiet_governor(*, cores: int) -> ThreadGovernor:
+    """Return a governor of a machine that was quiet while the model was loaded."""
+    governor = ThreadGovernor(cores=cores, logical_cores=cores)
+    governor.observe(0.0)
+    return governor
+
+
 def observe(governor: ThreadGovernor, others: float, times: int) -> int:
     for _ in range(times):
         governor.observe(others)
@@ -17,21 +24,25 @@ def test_a_quiet_machine_gives_all_physical_cores() -> None:
     assert observe(ThreadGovernor(cores=4, logical_cores=8), 0.2, 10) == 4
 
 
+def test_the_first_observation_counts_at_once() -> None:
+    assert ThreadGovernor(cores=4, logical_cores=4).observe(2.0) == 2
+
+
 def test_one_busy_process_takes_one_core_after_two_observations() -> None:
-    governor = ThreadGovernor(cores=2, logical_cores=2)
+    governor = quiet_governor(cores=2)
     assert governor.observe(1.0) == 2
     assert governor.observe(1.0) == 1
 
 
 def test_a_short_burst_changes_nothing() -> None:
-    governor = ThreadGovernor(cores=2, logical_cores=2)
+    governor = quiet_governor(cores=2)
     governor.observe(1.0)
     governor.observe(0.0)
     assert governor.observe(1.0) == 2
 
 
 def test_cores_come_back_slowly_and_one_at_a_time() -> None:
-    governor = ThreadGovernor(cores=4, logical_cores=4)
+    governor = quiet_governor(cores=4)
     assert observe(governor, 3.0, 2) == 1
     assert observe(governor, 0.0, 7) == 1
     assert observe(governor, 0.0, 1) == 2

@@ -28,16 +28,23 @@ class ThreadGovernor:
         self._most = max(1, fixed or cores)
         self._logical = logical_cores
         self._is_fixed = fixed is not None
+        self._has_observed = False
         self._votes = 0
         self._slow_steps = 0
         self.threads = self._most
 
     def observe(self, others: float) -> int:
-        """Take in how many cores other processes used lately; return the threads to use."""
+        """Take in how many cores other processes used lately; return the threads to use.
+
+        The first observation counts at once: it is what the machine did while the model was loaded.
+        """
         if self._is_fixed:
             return self.threads
         wanted = min(self._most, max(1, int(self._logical - others + _ROUNDING)))
-        if wanted == self.threads:
+        if not self._has_observed:
+            self._has_observed = True
+            self._change(wanted)
+        elif wanted == self.threads:
             self._votes = 0
         elif wanted < self.threads:
             self._votes = min(self._votes, 0) - 1

@@ -52,10 +52,11 @@ class Runtime(Struct, frozen=True):
 def load(message: Load, outbox: Outbox, on_progress: Callable[[float], None]) -> Runtime:
     """Load the model. Raises `ModelLoadError`."""
     started_s = time.monotonic()
+    monitor = CpuMonitor()
     library.start()
     try:
         placement = _load_weights(message, on_progress)
-        return _build(message, placement, outbox, started_s)
+        return _build(message, placement, outbox, monitor, started_s)
     except LlamaError as error:
         raise ModelLoadError(f"{Path(message.path).name} cannot be run: {error}") from error
 
@@ -76,37 +77,55 @@ def _load_weights(message: Load, on_progress: Callable[[float], None]) -> Placem
     return Placement(model, layers, gpu.name.rstrip("0123456789"), f"runs on {gpu.description}")
 
 
-def _build(message: Load, placement: Placement, outbox: Outbox, started_s: float) -> Runtime:
+def _build(
+    message: Load, placement: Placement, outbox: Outbox, monitor: CpuMonitor, started_s: float
+) -> Runtime:
     model = placement.model
     if not model.is_decoder:
         raise ModelLoadError(f"{Path(message.path).name} is an encoder; it does not generate text.")
     plan = _plan_context(message, model)
-    cores, logical_cores = count_cores()
-    governor = ThreadGovernor(cores=cores, logical_cores=logical_cores, fixed=message.threads)
+    governor = _build_governor(message, monitor)
     n_sequences = message.slots + _CACHED_SEQUENCES
-    batch_size = min(_BATCH_TOKENS, plan.total_cells)
+    batch = Batch(min(_BATCH_TOKENS, plan.total_cells))
     context = Context(
         model,
         n_ctx=plan.total_cells,
-        n_batch=batch_size,
+        n_batch=batch.capacity,
         n_seq_max=n_sequences,
         n_threads=governor.threads,
     )
-    batch = Batch(batch_size)
-    cost = _measure(context, batch)
-    runner = BatchRunner(context, batch, cost, governor, CpuMonitor())
-    pool = SequencePool(context, n_sequences, can_trim=model.can_trim)
     engine = Engine(
-        runner,
+        BatchRunner(context, batch, _measure(context, batch), governor, monitor),
         model.vocabulary,
-        pool,
+        SequencePool(context, n_sequences, can_trim=model.can_trim),
         outbox,
         slots=message.slots,
         context_length=plan.context_length,
     )
+    loaded = _describe(message, placement, plan, context, governor.threads, time.monotonic() - started_s)
+    return Runtime(engine, _build_preparer(model, plan), loaded)
+
+
+def _build_governor(message: Load, monitor: CpuMonitor) -> ThreadGovernor:
+    cores, logical_cores = count_cores()
+    governor = ThreadGovernor(cores=cores, logical_cores=logical_cores, fixed=message.threads)
+    others = monitor.poll(time.monotonic())
+    if others is not None:
+        governor.observe(others)
+    return governor
+
+
+def _build_preparer(model: Model, plan: ContextPlan) -> Preparer:
     vocabulary = model.vocabulary
     formatter = choose_formatter(model.chat_template, vocabulary.bos_text, vocabulary.eos_text)
-    loaded = LoadedModel(
+    return Preparer(vocabulary, formatter, plan.context_length)
+
+
+def _describe(
+    message: Load, placement: Placement, plan: ContextPlan, context: Context, threads: int, load_s: float
+) -> LoadedModel:
+    model = placement.model
+    return LoadedModel(
         architecture=model.architecture,
         description=model.description,
         n_parameters=model.n_parameters,
@@ -115,15 +134,14 @@ def _build(message: Load, placement: Placement, outbox: Outbox, started_s: float
         trained_context_length=model.n_ctx_train,
         total_cells=context.n_ctx,
         slots=message.slots,
-        threads=governor.threads,
+        threads=threads,
         gpu_layers=placement.gpu_layers,
         backend=placement.backend,
         backend_reason=placement.reason,
         has_chat_template=model.chat_template is not None,
         devices=devices.list_devices(),
-        load_s=time.monotonic() - started_s,
+        load_s=load_s,
     )
-    return Runtime(engine, Preparer(vocabulary, formatter, plan.context_length), loaded)
 
 
 def _plan_context(message: Load, model: Model) -> ContextPlan:
