@@ -30,6 +30,8 @@ class Sampling(Struct, frozen=True, kw_only=True):
     """-2 to 2, subtracted once."""
     penalty_window: int = 64
     """How many of the last tokens the penalties look at."""
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """Pairs of a token id and what is added to its logit, -100 to 100; unknown ids are left out."""
     seed: int | None = None
     """32 bits; a result is repeatable when it runs alone. None draws a fresh one."""
 
@@ -69,6 +71,8 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     """Strings that end the text; the one found is not part of it."""
     max_time_s: float | None = None
     """Seconds after admission to a slot, when the text ends with reason `length`."""
+    top_logprobs: int | None = None
+    """Tell the log probability of each token and of so many likely ones beside it; None tells none."""
     constraint: Constraint | None = None
     """What the text must look like. A text that could not be completed within its limits fails the request."""
     priority: Priority = Priority.INTERACTIVE
@@ -113,10 +117,23 @@ class Timing(Struct, frozen=True):
     decode_s: float = 0.0
 
 
+class TokenLogprob(Struct, frozen=True):
+    """A token as the model saw it, before sampling changed its chances."""
+
+    text: bytes
+    """Its bytes, which need not be whole characters; empty for a control token."""
+    logprob: float
+    """Natural logarithm of its probability."""
+    top: tuple["TokenLogprob", ...] = ()
+    """The most likely tokens in its place, the best first."""
+
+
 class TextDelta(Struct, frozen=True, tag="delta"):
-    """More text of an open request. Never empty, never half a character."""
+    """More text of an open request, never half a character; empty only where it carries log probabilities."""
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Of the tokens since the last delta, where the request wants them."""
 
 
 class Finished(Struct, frozen=True, tag="finished"):

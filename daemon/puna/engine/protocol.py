@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from puna.domain.generation import Finished, GenerationRequest
+from puna.domain.generation import Finished, GenerationRequest, TokenLogprob
 from puna.domain.models import LoadedModel, WorkerStatus
 from puna.errors import ErrorKind
 
@@ -76,6 +76,7 @@ class Delta(Struct, frozen=True, tag="delta"):
 
     request_id: int
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Done(Struct, frozen=True, tag="done"):

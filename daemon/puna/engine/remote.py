@@ -146,8 +146,8 @@ class RemoteWorker:
 
     def _dispatch(self, message: FromWorker) -> None:
         match message:
-            case Delta(request_id, text):
-                self._put(request_id, TextDelta(text))
+            case Delta(request_id, text, logprobs):
+                self._put(request_id, TextDelta(text, logprobs))
             case Done(request_id, finished):
                 self._finish(request_id, finished)
             case Failed(int(request_id), kind, text):

@@ -11,6 +11,7 @@ from puna.llama.abort_flag import AbortFlag
 from puna.llama.batch import Batch
 from puna.llama.model import LlamaError, Model
 
+Logits = np.ndarray[tuple[int], np.dtype[np.float32]]
 _ABORTED = 2
 
 
@@ -77,9 +78,13 @@ class Context:
 
     def forbid(self, index: int, is_forbidden: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> None:
         """Make tokens impossible in the logits of batch entry `index`; the array has one entry for each token."""
+        np.copyto(self.logits(index, is_forbidden.size), -np.inf, where=is_forbidden)
+
+    def logits(self, index: int, n_vocab: int) -> Logits:
+        """Return a view of the logits of batch entry `index`, valid until the next decode."""
         pointer = llama_cpp.llama_get_logits_ith(self.handle, index)
-        logits = np.ctypeslib.as_array(pointer, shape=is_forbidden.shape)
-        np.copyto(logits, -np.inf, where=is_forbidden)
+        view: Logits = np.ctypeslib.as_array(pointer, shape=(n_vocab,))
+        return view
 
     def copy_sequence(self, source: int, target: int, length: int) -> None:
         """Share the first `length` cells of a sequence with an empty one; nothing is computed or moved."""

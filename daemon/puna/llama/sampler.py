@@ -46,6 +46,8 @@ def _chain(sampling: Sampling, seed: int, n_vocab: int) -> Iterable[int]:
     In front, a `top_k` that leaves as many candidates as can matter: penalties lower at most `penalty_window`
     of them, so that `top_k + penalty_window` candidates before are the same `top_k` after.
     """
+    if sampling.logit_bias:
+        yield _bias(sampling, n_vocab)
     is_greedy = sampling.temperature <= 0
     top_k = 1 if is_greedy else sampling.top_k or _FULL_VOCABULARY_CUT
     if _has_penalties(sampling):
@@ -68,6 +70,14 @@ def _chain(sampling: Sampling, seed: int, n_vocab: int) -> Iterable[int]:
         yield llama_cpp.llama_sampler_init_min_p(sampling.min_p, _MIN_KEEP)
     yield llama_cpp.llama_sampler_init_temp(sampling.temperature)
     yield llama_cpp.llama_sampler_init_dist(seed)
+
+
+def _bias(sampling: Sampling, n_vocab: int) -> int:
+    pairs = [(token, bias) for token, bias in sampling.logit_bias if 0 <= token < n_vocab]
+    array = (llama_cpp.llama_logit_bias * len(pairs))()
+    for i, (token, bias) in enumerate(pairs):
+        array[i].token, array[i].bias = token, bias
+    return int(llama_cpp.llama_sampler_init_logit_bias(n_vocab, len(pairs), array))
 
 
 def _has_penalties(sampling: Sampling) -> bool:

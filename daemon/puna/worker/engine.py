@@ -15,6 +15,7 @@ from puna.llama.context import DecodeResult
 from puna.llama.vocabulary import Vocabulary
 from puna.worker.admission import plan_turn
 from puna.worker.batching import Chunk
+from puna.worker.logprobs import Logprobs
 from puna.worker.masks import Masks, MaskThread
 from puna.worker.outbox import Counters, Outbox
 from puna.worker.preparation import PreparedRequest, UnpreparedRequest
@@ -237,13 +238,23 @@ class Engine:
             self._counters.completion_tokens += slot.generated - before
 
     def _push_next(self, slot: Slot, index: int, masks: Masks) -> tuple[str, FinishReason | None]:
+        logprobs = self._read_logprobs(slot, index)
         mask = masks.get(slot.request_id)
         if isinstance(mask, GenerationError):
             raise mask
         if mask is not None:
             self._runner.context.forbid(index, mask)
         token = slot.sampler.sample(self._runner.context, index)
+        if logprobs is not None and not self._vocabulary.is_end(token):
+            slot.note_logprob(logprobs.describe(token))
         return slot.push(token, self._vocabulary, time.monotonic())
+
+    def _read_logprobs(self, slot: Slot, index: int) -> Logprobs | None:
+        """Read the chances before the format and the sampler change them."""
+        top = slot.request.top_logprobs
+        if top is None:
+            return None
+        return Logprobs(self._runner.context.logits(index, self._vocabulary.n_tokens), self._vocabulary, top)
 
     def _guarded(self, slot: Slot, go_on: Callable[[], tuple[str, FinishReason | None]]) -> None:
         """Deliver what a slot has to say; one that cannot go on fails alone."""
@@ -253,7 +264,7 @@ class Engine:
             self._outbox.failed(slot.request_id, error)
             self._forget(slot)
             return
-        self._outbox.text(slot.request_id, text)
+        self._outbox.text(slot.request_id, text, slot.take_logprobs() if text or reason else ())
         if reason is not None:
             self._finish(slot, reason)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from puna.domain.generation import Finished
+from puna.domain.generation import Finished, TokenLogprob
 from puna.domain.models import WorkerStatus
 from puna.engine.protocol import Delta, Done, Failed, FromWorker, Status
 from puna.errors import PunaError
@@ -24,10 +24,10 @@ class Outbox:
         self._told = WorkerStatus()
         self._told_s = 0.0
 
-    def text(self, request_id: int, text: str) -> None:
-        """More text of a request; nothing is told when it is empty."""
-        if text:
-            self._messages.append(Delta(request_id, text))
+    def text(self, request_id: int, text: str, logprobs: tuple[TokenLogprob, ...] = ()) -> None:
+        """More text of a request; nothing is told when there is none."""
+        if text or logprobs:
+            self._messages.append(Delta(request_id, text, logprobs))
 
     def done(self, request_id: int, finished: Finished) -> None:
         """A request ended as it should."""

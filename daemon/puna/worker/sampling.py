@@ -23,6 +23,9 @@ def clamp(sampling: Sampling, *, n_vocab: int) -> Sampling:
         repetition_penalty=_within(sampling.repetition_penalty, 0.01, 100.0, off=1.0),
         frequency_penalty=_within(sampling.frequency_penalty, -10.0, 10.0, off=0.0),
         presence_penalty=_within(sampling.presence_penalty, -10.0, 10.0, off=0.0),
+        logit_bias=tuple(
+            (token, _within(bias, -100.0, 100.0, off=0.0)) for token, bias in sampling.logit_bias
+        ),
         penalty_window=min(max(sampling.penalty_window, 0), _LONGEST_WINDOW),
     )
 

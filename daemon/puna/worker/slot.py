@@ -1,6 +1,6 @@
 """A request that is being generated."""
 
-from puna.domain.generation import Finished, FinishReason, Timing, Usage
+from puna.domain.generation import Finished, FinishReason, Timing, TokenLogprob, Usage
 from puna.errors import GenerationError
 from puna.llama.sampler import Sampler
 from puna.llama.vocabulary import Vocabulary
@@ -34,6 +34,7 @@ class Slot:
         self._first_token_s: float | None = None
         self._cached_tokens = 0
         self._pushed = 1
+        self._logprobs: list[TokenLogprob] = []
 
     def start(self, sequence: CachedSequence, now_s: float) -> None:
         """Take a sequence, whose tokens are the part of the prompt that is computed already."""
@@ -83,6 +84,15 @@ class Slot:
         limit_s = self.request.max_time_s
         return limit_s is not None and self._started_s is not None and now_s - self._started_s >= limit_s
 
+    def note_logprob(self, logprob: TokenLogprob) -> None:
+        """Keep what is to be told of a token until text leaves with it."""
+        self._logprobs.append(logprob)
+
+    def take_logprobs(self) -> tuple[TokenLogprob, ...]:
+        """Return what was noted since the last time."""
+        noted, self._logprobs = tuple(self._logprobs), []
+        return noted
+
     def open(self, vocabulary: Vocabulary) -> tuple[str, FinishReason | None]:
         """Take in what the format forces at the very beginning; the result is that of `push`."""
         return self._follow("", vocabulary, None)
@@ -123,6 +133,8 @@ class Slot:
             self.sampler.accept(forced)
             self._pushed += len(forced)
             text += "".join(self._append(token, vocabulary) for token in forced)
+            if self.request.top_logprobs is not None:
+                self._logprobs.extend(TokenLogprob(vocabulary.piece(token), 0.0) for token in forced)
             if self.constraint.is_over:
                 return text + self._text.flush(), FinishReason.STOP
         if self._text.stop_text is not None:
