@@ -7,6 +7,7 @@ import llama_cpp
 from puna.domain.generation import Sampling
 from puna.llama.context import Context
 
+Handle = llama_cpp.llama_sampler_p
 _MIN_KEEP = 1
 _SEED_MASK = 0xFFFFFFFF
 _FULL_VOCABULARY_CUT = 1024
@@ -40,7 +41,7 @@ class Sampler:
         return int(llama_cpp.llama_sampler_sample(self.handle, context.handle, index))
 
 
-def _chain(sampling: Sampling, seed: int, n_vocab: int) -> Iterable[int]:
+def _chain(sampling: Sampling, seed: int, n_vocab: int) -> Iterable[Handle]:
     """Yield the samplers in llama.cpp's usual order: penalties, top_k, top_p, min_p, temperature, draw.
 
     In front, a `top_k` that leaves as many candidates as can matter: penalties lower at most `penalty_window`
@@ -72,12 +73,11 @@ def _chain(sampling: Sampling, seed: int, n_vocab: int) -> Iterable[int]:
     yield llama_cpp.llama_sampler_init_dist(seed)
 
 
-def _bias(sampling: Sampling, n_vocab: int) -> int:
+def _bias(sampling: Sampling, n_vocab: int) -> Handle:
     pairs = [(token, bias) for token, bias in sampling.logit_bias if 0 <= token < n_vocab]
-    array = (llama_cpp.llama_logit_bias * len(pairs))()
-    for i, (token, bias) in enumerate(pairs):
-        array[i].token, array[i].bias = token, bias
-    return int(llama_cpp.llama_sampler_init_logit_bias(n_vocab, len(pairs), array))
+    entries = [llama_cpp.llama_logit_bias(token, bias) for token, bias in pairs]
+    array = (llama_cpp.llama_logit_bias * len(entries))(*entries)
+    return llama_cpp.llama_sampler_init_logit_bias(n_vocab, len(pairs), array)
 
 
 def _has_penalties(sampling: Sampling) -> bool:
