@@ -1,13 +1,15 @@
 """One chain of llama.cpp's C samplers, for one request."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import llama_cpp
 
 from puna.domain.generation import Sampling
 from puna.llama.context import Context
 
-Handle = llama_cpp.llama_sampler_p
+Handle = Any
+"""A `llama_sampler *`, which only llama.cpp looks into."""
 _MIN_KEEP = 1
 _SEED_MASK = 0xFFFFFFFF
 _FULL_VOCABULARY_CUT = 1024
