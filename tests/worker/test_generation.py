@@ -172,6 +172,14 @@ async def test_what_cannot_be_passed_on_is_refused(worker: RemoteWorker, request
     assert worker.is_alive
 
 
+async def test_a_prompt_that_names_its_first_token_gets_no_second_one(worker: RemoteWorker) -> None:
+    plain, named = [
+        await complete(worker, GenerationRequest(prompt=TextPrompt(text), max_tokens=1))
+        for text in ("Once upon", "<|endoftext|>Once upon")
+    ]
+    assert plain.finished.usage.prompt_tokens == named.finished.usage.prompt_tokens
+
+
 async def test_sixteen_requests_at_once_all_end(worker: RemoteWorker) -> None:
     requests = [
         GenerationRequest(prompt=TextPrompt(f"Once upon a time {i}"), sampling=GREEDY, max_tokens=10 + i)

@@ -4,7 +4,10 @@ from msgspec import Struct
 
 
 class JsonSchemaConstraint(Struct, frozen=True, tag="json_schema"):
-    """The text is JSON that fits a schema, written compactly, its keys in the schema's order."""
+    """The text is JSON that fits a schema, its keys in the schema's order.
+
+    It is on one line, with a space behind commas and colons: the way in which models have read most JSON.
+    """
 
     schema: str
     """The schema as JSON text; `{}` is any JSON, `{"type": "object"}` any object."""

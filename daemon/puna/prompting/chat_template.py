@@ -39,7 +39,7 @@ class ChatFormatter(Protocol):
 def choose_formatter(source: str | None, bos_token: str = "", eos_token: str = "") -> ChatFormatter:
     """Return the formatter for a model's default template; the plain one where the model has none."""
     if source is None or not source.strip():
-        return PlainFormatter()
+        return PlainFormatter(bos_token)
     return ChatTemplate(source, bos_token, eos_token)
 
 
@@ -119,6 +119,9 @@ class ChatTemplate:
 class PlainFormatter:
     """The format of models without a template."""
 
+    def __init__(self, bos_token: str = "") -> None:
+        self._bos_token = bos_token
+
     @property
     def stop_strings(self) -> tuple[str, ...]:
         """The headings of the next turn."""
@@ -130,9 +133,8 @@ class PlainFormatter:
         return render_plain(messages, add_generation_prompt=add_generation_prompt)
 
     def starts_with_bos(self, prompt: str) -> bool:
-        """Return False: the tokeniser adds the token."""
-        del prompt
-        return False
+        """Return whether a prompt names the token itself; this format never does."""
+        return bool(self._bos_token) and prompt.startswith(self._bos_token)
 
 
 def _require_messages(messages: Sequence[Message]) -> None:

@@ -118,7 +118,10 @@ def _to_grammar(constraint: Constraint) -> str:
         case JsonSchemaConstraint(schema):
             _check_size(schema, "schema", MAX_GRAMMAR_CHARACTERS)
             check_schema(schema)
-            return LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_flexible": False})
+            return LLMatcher.grammar_from_json_schema(
+                schema,
+                overrides={"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
+            )
         case RegexConstraint(pattern):
             _check_size(pattern, "regular expression", MAX_REGEX_CHARACTERS)
             return LLMatcher.grammar_from_regex(pattern)

@@ -60,11 +60,14 @@ class Preparer:
     def _tokenize(self, prompt: TextPrompt | ChatPrompt) -> list[int]:
         match prompt:
             case TextPrompt(text):
-                return self._vocabulary.tokenize(text, add_special=True, parse_special=True)
+                return self._tokenize_text(text)
             case ChatPrompt(messages):
-                text = self._formatter.render(messages)
-                add_bos = not self._formatter.starts_with_bos(text)
-                return self._vocabulary.tokenize(text, add_special=add_bos, parse_special=True)
+                return self._tokenize_text(self._formatter.render(messages))
+
+    def _tokenize_text(self, text: str) -> list[int]:
+        """A prompt that names its beginning-of-text token gets no second one."""
+        add_bos = not self._formatter.starts_with_bos(text)
+        return self._vocabulary.tokenize(text, add_special=add_bos, parse_special=True)
 
 
 class UnpreparedRequest(Struct, frozen=True):
