@@ -1,0 +1,1 @@
+"""What must outlive the daemon and is asked for by name: one SQLite file, one thread that writes it."""

@@ -1,0 +1,73 @@
+"""The tables, as the steps that make them. A step that was released is never changed; a new one follows it.
+
+Plain SQL of SQLite 3.31 (no STRICT, RETURNING or unixepoch): some systems' Python has no newer one. Times are
+whole seconds since 1970, identifiers are texts.
+"""
+
+_KEYS = """
+CREATE TABLE organisations (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    is_default INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX one_default_organisation ON organisations (is_default) WHERE is_default = 1;
+INSERT INTO organisations (id, name, is_default, created_at)
+VALUES ('org_' || lower(hex(randomblob(8))), 'default', 1, CAST(strftime('%s', 'now') AS INTEGER));
+
+CREATE TABLE keys (
+    id TEXT NOT NULL PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    hint TEXT NOT NULL,
+    name TEXT NOT NULL,
+    organisation_id TEXT NOT NULL REFERENCES organisations (id),
+    scopes TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    last_used_at INTEGER,
+    revoked_at INTEGER
+);
+
+CREATE TABLE usage_counts (
+    dialect TEXT NOT NULL,
+    client TEXT NOT NULL,
+    period_s INTEGER NOT NULL,
+    began_at REAL NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (dialect, client, period_s)
+);
+"""
+"""Number 1: organisations with their default one, keys (only hashes of them), counts of long rate limits."""
+
+_JOBS = """
+CREATE TABLE jobs (
+    id TEXT NOT NULL PRIMARY KEY,
+    organisation_id TEXT NOT NULL REFERENCES organisations (id),
+    model TEXT NOT NULL,
+    sampling TEXT NOT NULL,
+    max_tokens INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    error TEXT,
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER
+);
+CREATE INDEX open_jobs ON jobs (created_at) WHERE ended_at IS NULL;
+CREATE INDEX ended_jobs ON jobs (ended_at) WHERE ended_at IS NOT NULL;
+
+CREATE TABLE tasks (
+    job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    task_index INTEGER NOT NULL,
+    conversation TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    result TEXT,
+    error TEXT,
+    PRIMARY KEY (job_id, task_index)
+);
+"""
+"""Number 2: generation jobs and their tasks; what `puna.jobs.job` says of their states."""
+
+MIGRATIONS: tuple[str, ...] = (_KEYS, _JOBS)
+"""Scripts in their order; the database's `user_version` says how many of them it has seen.
+
+Each runs inside a transaction of its own, so none begins or commits one.
+"""
