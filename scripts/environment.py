@@ -106,8 +106,15 @@ def wanted_stamp(pyproject: Mapping[str, object], *, with_tests: bool) -> dict[s
         "project": _hash([project["dependencies"], project.get("scripts"), pyproject["build-system"]]),
     }
     if with_tests:
-        stamp["tests"] = _hash(_table(pyproject, "dependency-groups")["test"])
+        stamp["tests"] = _hash([_table(pyproject, "dependency-groups")["test"], lone_packages(pyproject)])
     return stamp
+
+
+def lone_packages(pyproject: Mapping[str, object]) -> list[str]:
+    """Return the packages that the tests want without what those say they depend on."""
+    tool = pyproject.get("tool")
+    table = tool.get("puna") if isinstance(tool, dict) else None
+    return list(table["test-without-dependencies"]) if isinstance(table, dict) else []
 
 
 def is_current(stamp: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
@@ -132,13 +139,13 @@ def _make(*, with_tests: bool) -> None:
         _make_venv()
     if not _runs("import llama_cpp"):
         _check_compiler()
-    requirements = _requirements(with_tests=with_tests)
-    is_installed = _install(requirements)
+    steps = _steps(with_tests=with_tests)
+    is_installed = _install(steps)
     if is_reusable and not (is_installed and _runs(_PROOF)):
         print("The environment is damaged; making it anew.", flush=True)
         _check_compiler()
         _make_venv()
-        is_installed = _install(requirements)
+        is_installed = _install(steps)
     if not (is_installed and _runs(_PROOF)):
         raise SetupError(_failure())
     wanted = wanted_stamp(_pyproject(), with_tests=with_tests)
@@ -163,21 +170,24 @@ def _make_venv() -> None:
         raise SetupError(f"The environment cannot be made: {(result.stderr or result.stdout).strip()}")
 
 
-def _install(requirements: Iterable[str]) -> bool:
+def _install(steps: Iterable[Sequence[str]]) -> bool:
     print(
         "Installing what Puna needs; llama.cpp is compiled, which takes about three minutes once.", flush=True
     )
     environ = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1), **os.environ, "PYTHONUNBUFFERED": "1"}
     pip = [str(venv_python()), "-m", "pip", "install", "-v", "--no-input", "--disable-pip-version-check"]
-    return progress.run_with_progress([*pip, *requirements], _LOG, environ) == 0
+    return all(progress.run_with_progress([*pip, *step], _LOG, environ) == 0 for step in steps)
 
 
-def _requirements(*, with_tests: bool) -> list[str]:
-    requirements = ["--editable", str(ROOT)]
-    if with_tests:
-        # pip itself knows `--group` only since 25.1, and a fresh environment may have an older one.
-        requirements += _table(_pyproject(), "dependency-groups")["test"]
-    return requirements
+def _steps(*, with_tests: bool) -> list[list[str]]:
+    """Return the arguments of pip, for one call after the other."""
+    puna = ["--editable", str(ROOT)]
+    if not with_tests:
+        return [puna]
+    # pip itself knows `--group` only since 25.1, and a fresh environment may have an older one.
+    steps = [[*puna, *_table(_pyproject(), "dependency-groups")["test"]]]
+    lone = lone_packages(_pyproject())
+    return [*steps, ["--no-deps", *lone]] if lone else steps
 
 
 def _failure() -> str:

@@ -6,16 +6,21 @@ import psutil
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from puna.api.aitextgen.routes import DIALECT as AITEXTGEN
 from puna.api.background import own_background_tasks
 from puna.api.context import CONTEXT, Context
 from puna.api.control.routes import CONTROL, METRICS
 from puna.api.dialect import Dialect
 from puna.api.guard import GuardPolicy, check_bind
+from puna.api.lamini.polls import POLLS, Polls
+from puna.api.lamini.routes import DIALECT as LAMINI
 from puna.api.locallab.routes import DIALECT as LOCALLAB
 from puna.api.middleware import add_headers, make_middlewares
+from puna.api.modelstudio.routes import DIALECT as MODELSTUDIO
 from puna.api.registry import REGISTRY, Registry
+from puna.api.spinup.routes import DIALECT as SPINUP
 
-DIALECTS: tuple[Dialect, ...] = (LOCALLAB, CONTROL, METRICS)
+DIALECTS: tuple[Dialect, ...] = (LOCALLAB, SPINUP, AITEXTGEN, MODELSTUDIO, LAMINI, CONTROL, METRICS)
 """All APIs that Puna speaks. A new one is a folder below `puna.api` and a name here."""
 
 KEEPALIVE_S = 75.0
@@ -44,14 +49,15 @@ _shorten_malformed = _ShortenMalformed()
 def build_app(context: Context) -> web.Application:
     """Return the application. Raises `ConfigError` when the settings would open it to other machines."""
     settings = context.settings
-    check_bind(settings.host)
-    policy = GuardPolicy.of_settings(settings.allowed_hosts, settings.allowed_origins, context.admin_token)
+    check_bind(settings.host, has_keys=bool(context.keys.keys))
+    policy = GuardPolicy.of_settings(settings.allowed_hosts, settings.allowed_origins)
     registry = Registry(DIALECTS)
     app = web.Application(
         middlewares=make_middlewares(registry, policy), client_max_size=settings.body_limit_bytes
     )
     app[CONTEXT] = context
     app[REGISTRY] = registry
+    app[POLLS] = Polls()
     registry.add_routes(app.router)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(own_background_tasks)

@@ -2,6 +2,7 @@
 
 import http.client
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -9,6 +10,7 @@ from msgspec import Struct
 from puna import instance
 from puna.errors import NotRunningError, PunaError
 from puna.instance import Endpoint, Presence, Probe
+from puna.keys.records import Key, KeyWish, NewKey, Organisation
 from puna.paths import Paths
 
 _ANSWER_LIMIT = 4 * 1024 * 1024
@@ -41,7 +43,21 @@ class DaemonStatus(Struct, frozen=True, kw_only=True):
     uptime_s: float
     address: str = ""
     requests: int = 0
+    organisation: str = ""
+    """The id of the default one."""
     models: tuple[ModelStatus, ...] = ()
+
+
+class _Keys(Struct):
+    keys: tuple[Key, ...]
+
+
+class _FirstKey(Struct):
+    made: NewKey | None
+
+
+class _Organisations(Struct):
+    organisations: tuple[Organisation, ...]
 
 
 class _Refusal(Struct):
@@ -67,31 +83,55 @@ class ControlClient:
         """Ask the daemon to stop; it still drains after the answer. Errors as for `status`."""
         self._ask("POST", "/puna/v1/shutdown", _Acknowledgement)
 
-    def _ask(self, method: str, path: str, answer: type[_T]) -> _T:
+    def keys(self) -> tuple[Key, ...]:
+        """Return the keys that hold. Errors as for `status`."""
+        return self._ask("GET", "/puna/v1/keys", _Keys).keys
+
+    def create_key(self, wish: KeyWish) -> NewKey:
+        """Make a key. Errors as for `status`."""
+        return self._ask("POST", "/puna/v1/keys", NewKey, wish)
+
+    def create_first_key(self) -> NewKey | None:
+        """Make the key of the first start; None when there has been one. Errors as for `status`."""
+        return self._ask("POST", "/puna/v1/keys/first", _FirstKey).made
+
+    def revoke_key(self, key_id: str) -> Key:
+        """End a key. Errors as for `status`."""
+        return self._ask("DELETE", f"/puna/v1/keys/{quote(key_id, safe='')}", Key)
+
+    def organisations(self) -> tuple[Organisation, ...]:
+        """Return all, the default one first. Errors as for `status`."""
+        return self._ask("GET", "/puna/v1/organisations", _Organisations).organisations
+
+    def create_organisation(self, name: str) -> Organisation:
+        """Make an organisation. Errors as for `status`."""
+        return self._ask("POST", "/puna/v1/organisations", Organisation, {"name": name})
+
+    def _ask(self, method: str, path: str, answer: type[_T], body: object = None) -> _T:
         try:
-            status, body = self._exchange(method, path)
+            status, reply = self._exchange(method, path, body)
         except (OSError, http.client.HTTPException) as error:
             message = f"Nothing answers at {self.endpoint.url} ({type(error).__name__}: {error})."
             raise NotRunningError(message) from error
         try:
             if status >= 400:
-                raise PunaError(f"Puna refused: {msgspec.json.decode(body, type=_Refusal).detail}")
-            return msgspec.json.decode(body, type=answer)
+                raise PunaError(f"Puna refused: {msgspec.json.decode(reply, type=_Refusal).detail}")
+            return msgspec.json.decode(reply, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PunaError(
                 f"{self.endpoint.url} does not answer as Puna does; is it another program?"
             ) from error
 
-    def _exchange(self, method: str, path: str) -> tuple[int, bytes]:
+    def _exchange(self, method: str, path: str, body: object) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(
             self.endpoint.connect_host, self.endpoint.port, timeout=self._timeout_s
         )
         try:
             headers = {"Authorization": f"Bearer {self.endpoint.token}"}
-            body = b"{}" if method == "POST" else None
-            if body:
+            content = msgspec.json.encode({} if body is None else body) if method == "POST" else None
+            if content:
                 headers["Content-Type"] = "application/json"
-            connection.request(method, path, body, headers)
+            connection.request(method, path, content, headers)
             response = connection.getresponse()
             return response.status, response.read(_ANSWER_LIMIT)
         finally:

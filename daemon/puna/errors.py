@@ -7,6 +7,7 @@
     │   ├── ForbiddenError            the key, the Host or the Origin may not do this
     │   ├── RouteNotFoundError
     │   ├── MethodNotAllowedError
+    │   ├── NotFoundError             what the path names, such as a job, does not exist
     │   ├── ModelNotFoundError
     │   ├── NoModelLoadedError
     │   ├── BodyTooLargeError
@@ -15,7 +16,8 @@
     │   ├── RateLimitedError
     │   ├── OverloadedError           a queue is full, or the daemon is stopping
     │   ├── GenerationTimeoutError
-    │   └── GenerationError           llama.cpp or the chat template refused this request
+    │   ├── GenerationError           llama.cpp or the chat template refused this request
+    │   └── StoreError                the disk is full or broken, so nothing was kept
     ├── WorkerError               one worker is lost; the next request gets a new one
     │   ├── ModelLoadError            the file cannot be run
     │   └── WorkerDiedError           the child ended while requests were open
@@ -42,6 +44,7 @@ class ErrorKind(StrEnum):
     FORBIDDEN = "forbidden"
     ROUTE_NOT_FOUND = "route_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_FOUND = "not_found"
     MODEL_NOT_FOUND = "model_not_found"
     NO_MODEL_LOADED = "no_model_loaded"
     BODY_TOO_LARGE = "body_too_large"
@@ -106,6 +109,12 @@ class MethodNotAllowedError(RequestError):
         self.allowed = allowed
 
 
+class NotFoundError(RequestError):
+    """What the path names, such as a job, does not exist, or not for who asks."""
+
+    kind = ErrorKind.NOT_FOUND
+
+
 class ModelNotFoundError(RequestError):
     """No model has this name, and no file this path."""
 
@@ -158,6 +167,10 @@ class GenerationError(RequestError):
     """llama.cpp or the model's chat template refused this request."""
 
     kind = ErrorKind.GENERATION_FAILED
+
+
+class StoreError(RequestError):
+    """What the request wanted to keep could not be written, or what it asked for not read."""
 
 
 class WorkerError(PunaError):

@@ -1,10 +1,13 @@
 """Start and stop of the daemon, each in the order in which it is written here.
 
-Start: refuse an unsafe address, take the lock, open the log, bind the sockets, build the services, listen, write
-the endpoint file, catch signals, tell who started us, load the default model in the background.
+Start: take the lock, open the log, open the database, refuse an address beyond this machine while no key exists,
+bind the sockets, build the services, take up the jobs that are left, listen, write the endpoint file, catch
+signals, make the first key if somebody watches, tell who started us, load the default model in the background.
 
-Stop: listen no longer and take no new work, let open requests finish (`drain_timeout_s`), end the workers, which
-gives open streams an error event, close connections, remove the endpoint file, close the log, give back the lock.
+Stop: listen no longer and take no new work, let open requests finish (`drain_timeout_s`), abort the tasks of jobs,
+which the next start runs again, and write the results of those that ended, end the workers, which gives open
+streams an error event, close connections, write the last counts, remove the endpoint file, close the database,
+close the log, give back the lock.
 Every step is bounded in time; a second signal skips the wait.
 """
 
@@ -16,7 +19,9 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -27,16 +32,25 @@ from puna import listening
 from puna.api.guard import check_bind
 from puna.api.instructions import Instructions
 from puna.app import build_app, make_runner
+from puna.bookkeeping import Bookkeeper
 from puna.config import Settings
 from puna.engine.launcher import WorkerLauncher, WorkerOptions
 from puna.errors import PunaError
 from puna.instance import Endpoint, InstanceLock, remove_endpoint, write_endpoint
+from puna.jobs.service import JobService
+from puna.keys.records import NewKey
+from puna.keys.ring import KeyRing
+from puna.limits.limiter import Limiter
+from puna.limits.rates import parse_rates
 from puna.logs import logging_to
 from puna.models.catalogue import LocalCatalogue
+from puna.models.names import parse_aliases
 from puna.paths import Paths
 from puna.residency.coordinator import Coordinator
 from puna.services import Services
 from puna.state import StateFile
+from puna.store.database import Database
+from puna.store.usage_counts import read_counts
 
 _log = logging.getLogger(__name__)
 
@@ -44,15 +58,17 @@ _CLEANUP_TIMEOUT_S = 2.0
 _POLL_S = 0.05
 
 
-def run_daemon(
-    settings: Settings, paths: Paths, *, on_ready: Callable[[Endpoint], None], console: bool = True
-) -> int:
+OnReady = Callable[[Endpoint, NewKey | None], None]
+"""Gets the address, and the first key where this start made it: nobody will see its secret again."""
+
+
+def run_daemon(settings: Settings, paths: Paths, *, on_ready: OnReady, console: bool = True) -> int:
     """Run until a signal or the control API says stop; returns 0.
 
-    `on_ready` is called once the daemon answers. `console` writes the log to standard error too. Raises
-    `DaemonError` and its kin when the daemon cannot start.
+    `on_ready` is called once the daemon answers. `console` says that somebody watches: the log is written to
+    standard error too, and the first start makes a key. Raises `DaemonError` and its kin when the daemon
+    cannot start.
     """
-    check_bind(settings.host)
     with (
         InstanceLock(paths),
         logging_to(
@@ -62,9 +78,13 @@ def run_daemon(
             file_count=settings.log_file_count,
             console=console,
         ),
+        Database.open(paths.database_file) as database,
     ):
+        keys = KeyRing.read(database, time.time)
+        check_bind(settings.host, has_keys=bool(keys.keys))
         sockets = listening.bind(settings.host, settings.port)
-        _run_loop(Daemon(settings, paths).run(sockets, on_ready))
+        daemon = Daemon(settings, paths, database, keys, makes_first_key=console)
+        _run_loop(daemon.run(sockets, on_ready))
     return 0
 
 
@@ -79,34 +99,57 @@ def _run_loop(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
+def _absolute(model: str) -> str:
+    """Return a relative path to a file as an absolute one: the catalogue takes no others, and ids stay as they are."""
+    path = Path(model).expanduser()
+    return str(path.absolute()) if path.suffix == ".gguf" and path.is_file() else model
+
+
 class Daemon:
     """One run of the daemon on an event loop."""
 
-    def __init__(self, settings: Settings, paths: Paths) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        database: Database,
+        keys: KeyRing,
+        *,
+        makes_first_key: bool = False,
+    ) -> None:
         self._settings = settings
         self._paths = paths
+        self._database = database
+        self._keys = keys
+        self._makes_first_key = makes_first_key
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
-    async def run(self, sockets: list[socket.socket], on_ready: Callable[[Endpoint], None]) -> None:
+    async def run(self, sockets: list[socket.socket], on_ready: OnReady) -> None:
         """Serve on these bound sockets until `request_stop`."""
         services = await self._build_services()
+        bookkeeper = Bookkeeper(self._database, self._keys, services.limits, time.time)
+        bookkeeper.start()
         runner = make_runner(build_app(services), shutdown_timeout_s=_CLEANUP_TIMEOUT_S)
         await runner.setup()
         try:
+            await services.jobs.start()
             for bound in sockets:
                 await web.SockSite(runner, bound).start()
             endpoint = self._endpoint(services, sockets)
             await asyncio.to_thread(write_endpoint, self._paths, endpoint)
             self._catch_signals()
-            on_ready(endpoint)
+            _log.info("Puna %s listens on %s, port %d", puna.__version__, endpoint.host, endpoint.port)
+            on_ready(endpoint, await self._keys.create_first() if self._makes_first_key else None)
             preload = asyncio.create_task(self._preload(services), name="preload")
             await self._stop.wait()
             preload.cancel()
             await self._drain(runner, services)
         finally:
+            await services.jobs.close()
             await services.residency.close()
             await runner.cleanup()
+            await bookkeeper.close()
             await asyncio.to_thread(remove_endpoint, self._paths)
         _log.info("stopped")
 
@@ -120,11 +163,13 @@ class Daemon:
         settings, paths = self._settings, self._paths
         state_file = StateFile(paths.state_file)
         state = await asyncio.to_thread(state_file.read)
-        catalogue = LocalCatalogue(paths.demo_model, settings.model_folders)
+        catalogue = LocalCatalogue(
+            paths.demo_model, settings.model_folders, parse_aliases(settings.model_aliases)
+        )
         residency = Coordinator(
             catalogue,
             WorkerLauncher(self._worker_options()),
-            default_model=settings.model,
+            default_model=_absolute(settings.model),
             max_loaded_models=settings.max_loaded_models,
             queue_limit=settings.queue_limit,
         )
@@ -133,11 +178,20 @@ class Daemon:
             paths=paths,
             catalogue=catalogue,
             residency=residency,
+            database=self._database,
+            keys=self._keys,
+            limits=await self._restore_limits(),
+            jobs=JobService.of_settings(settings, self._database, residency),
             instructions=Instructions(state_file, state.instructions),
             admin_token=secrets.token_urlsafe(32),
             instance=secrets.token_hex(8),
             request_stop=self.request_stop,
         )
+
+    async def _restore_limits(self) -> Limiter:
+        limits = Limiter(parse_rates(self._settings.rate_limits), time.time)
+        limits.restore(await self._database.run(read_counts))
+        return limits
 
     def _worker_options(self) -> WorkerOptions:
         settings = self._settings
@@ -175,7 +229,7 @@ class Daemon:
         if not self._settings.load_on_start:
             return
         try:
-            await services.residency.load(self._settings.model)
+            await services.residency.load(_absolute(self._settings.model))
         except PunaError as error:
             _log.warning("the default model is not loaded: %s", error.message)
 
@@ -184,8 +238,9 @@ class Daemon:
         _log.info("stopping; %d requests are open", services.activity.open_requests)
         for site in list(runner.sites):
             await site.stop()
+        services.jobs.stop_taking()
         services.residency.refuse_new_work()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.drain_timeout_s):
-                while services.activity.open_requests and not self._hurry.is_set():
+                while services.activity.open_requests and not self._hurry.is_set():  # noqa: ASYNC110 - two conditions, one of them a counter
                     await asyncio.sleep(_POLL_S)

@@ -6,9 +6,13 @@ from dataclasses import dataclass, field
 from puna.api.activity import Activity
 from puna.api.instructions import Instructions
 from puna.config import Settings
+from puna.jobs.service import JobService
+from puna.keys.ring import KeyRing
+from puna.limits.limiter import Limiter
 from puna.paths import Paths
 from puna.residency.coordinator import Coordinator
 from puna.residency.ports import Catalogue
+from puna.store.database import Database
 
 __all__ = ["Activity", "Instructions", "Services"]
 
@@ -21,6 +25,10 @@ class Services:
     paths: Paths
     catalogue: Catalogue
     residency: Coordinator
+    database: Database
+    keys: KeyRing
+    limits: Limiter
+    jobs: JobService
     instructions: Instructions
     admin_token: str = field(repr=False)
     instance: str

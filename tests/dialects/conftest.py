@@ -25,3 +25,16 @@ async def client(daemon: RunningDaemon) -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 def launcher(daemon: RunningDaemon) -> ScriptedLauncher:
     return daemon.launcher
+
+
+@pytest.fixture
+async def key(daemon: RunningDaemon) -> str:
+    """The secret of a key that may infer and nothing else."""
+    return await daemon.make_key()
+
+
+@pytest.fixture
+async def keyed(daemon: RunningDaemon, key: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client with that key, for the dialects that ask for one."""
+    async with daemon.client(X_Api_Key=key) as session:
+        yield session

@@ -43,7 +43,7 @@ async def metrics_of(client: aiohttp.ClientSession) -> dict[str, float]:
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/puna/v1/status"), ("POST", "/puna/v1/shutdown")])
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer wrong"}, {"X-Api-Key": ADMIN_TOKEN}], ids=str
+    "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {ADMIN_TOKEN}"}], ids=str
 )
 async def test_control_is_closed_without_the_token(
     daemon: RunningDaemon, client: aiohttp.ClientSession, method: str, path: str, headers: dict[str, str]
@@ -67,6 +67,7 @@ async def test_status_tells_what_runs(daemon: RunningDaemon, client: aiohttp.Cli
         os.getpid(),
     )
     assert (status["requests"], status["open_requests"]) == (1, 1)
+    assert status["organisation"] == daemon.services.keys.default_organisation.id
     [model] = status["models"]
     assert (model["id"], model["state"], model["is_current"], model["slots"]) == ("demo", "ready", True, 8)
     assert (model["busy_slots"], model["waiting_requests"], model["threads"]) == (0, 0, 1)

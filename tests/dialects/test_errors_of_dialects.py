@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from aiohttp import ClientPayloadError, web
@@ -11,7 +13,9 @@ from puna.api.errors import STATUS_OF_KIND, render_default_error, translate_erro
 from puna.api.head import RequestHead, make_headers
 from puna.api.locallab.stream import ChatEncoder, GenerateEncoder
 from puna.api.registry import UNCLAIMED
-from puna.api.streaming import StreamEncoder
+from puna.api.spinup.convert import AnswerHead
+from puna.api.spinup.stream import GenerateEncoder as SpinUpEncoder
+from puna.api.streaming import NDJSON, SSE, StreamEncoder
 from puna.app import DIALECTS
 from puna.errors import (
     ErrorKind,
@@ -23,8 +27,20 @@ from puna.errors import (
 )
 
 HEAD = RequestHead(method="POST", path="/generate", headers=make_headers({}))
-STREAMS: dict[str, tuple[type[StreamEncoder], ...]] = {"locallab": (GenerateEncoder, ChatEncoder)}
-"""The encoders of each dialect that streams."""
+
+
+def spinup_encoder() -> StreamEncoder:
+    return SpinUpEncoder(AnswerHead("id", "demo", 0.0), lambda: datetime(2026, 1, 2, tzinfo=UTC))
+
+
+STREAMS: dict[str, tuple[Callable[[], StreamEncoder], ...]] = {
+    "locallab": (GenerateEncoder, ChatEncoder),
+    "spinup": (spinup_encoder,),
+    "aitextgen": (),
+    "modelstudio": (),
+    "lamini": (),
+}
+"""The encoders of each dialect that generates; none where its answers are whole, or polled."""
 
 
 def error_of(kind: ErrorKind) -> PunaError:
@@ -49,14 +65,23 @@ def test_every_dialect_renders_every_kind(dialect: Dialect, kind: ErrorKind) -> 
 @pytest.mark.parametrize("kind", ErrorKind)
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 def test_every_stream_ends_with_every_kind(dialect: Dialect, kind: ErrorKind) -> None:
-    streams = STREAMS.get(dialect.name, ())
-    assert streams or not any(route.generates for route in dialect.routes), "its streams are missing here"
-    for encoder_class in streams:
-        encoder = encoder_class()
-        stream = encoder.encode_text("Once") + encoder.encode_error(error_of(kind))
-        assert b"[ERROR] " in stream
-        assert stream.endswith(b"data: [DONE]\n\n")
-        assert encoder.content_type.startswith(("text/event-stream", "application/x-ndjson"))
+    generates = any(route.generates for route in dialect.routes)
+    assert dialect.name in STREAMS or not generates, "its streams are missing here"
+    for make_encoder in STREAMS.get(dialect.name, ()):
+        encoder = make_encoder()
+        begun = encoder.encode_text("Once")
+        ends_with_error(encoder.content_type, begun, encoder.encode_error(error_of(kind)))
+
+
+def ends_with_error(content_type: str, begun: bytes, end: bytes) -> None:
+    if content_type == NDJSON:
+        assert begun.endswith(b"\n")
+        assert end.endswith(b"\n")
+        assert isinstance(json.loads(end)["error"], str)
+    else:
+        assert content_type == SSE
+        assert b"[ERROR] " in end
+        assert end.endswith(b"data: [DONE]\n\n")
 
 
 def test_every_kind_has_a_usual_status() -> None:

@@ -6,10 +6,12 @@ import logging
 
 import pytest
 
-from fakes.running_daemon import RunningDaemon, until
+from fakes.running_daemon import ADMIN_TOKEN, RunningDaemon, until
 from fakes.scripted_model import Script, text_of
 from puna.api import streaming
+from puna.api.dialect import dialect_of_path
 from puna.api.middleware import CLIENT_LEFT
+from puna.app import DIALECTS
 
 REQUESTS = {
     "generate": ("/generate", {"prompt": "x"}),
@@ -17,16 +19,21 @@ REQUESTS = {
     "chat": ("/chat", {"messages": [{"role": "user", "content": "x"}]}),
     "chat stream": ("/chat", {"messages": [{"role": "user", "content": "x"}], "stream": True}),
     "batch": ("/generate/batch", {"prompts": ["x", "y", "z"]}),
+    "spinup": ("/api/generate", {"model": "demo", "prompt": "x", "stream": False}),
+    "spinup stream": ("/api/generate", {"model": "demo", "prompt": "x"}),
+    "aitextgen": ("/v1/aitextgen/generate", {"prompt": "x"}),
+    "lamini list": ("/v1/completions", {"model_name": "demo", "prompt": ["x", "y", "z"]}),
 }
 
 
 async def send(
     daemon: RunningDaemon, path: str, body: object
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Send a request and return its connection."""
+    """Send a request that no dialect refuses, and return its connection."""
     encoded = json.dumps(body).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
     writer.write(b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % path.encode())
+    writer.write(b"X-Api-Key: %s\r\n" % ADMIN_TOKEN.encode())
     writer.write(b"Content-Length: %d\r\n\r\n" % len(encoded) + encoded)
     return reader, writer
 
@@ -55,7 +62,9 @@ async def test_a_client_that_leaves_frees_its_slots(
     deltas: tuple[str, ...],
 ) -> None:
     path, body = REQUESTS[request_name]
-    slots = 3 if request_name == "batch" else 1
+    dialect = dialect_of_path(path, DIALECTS)
+    assert dialect is not None
+    slots = 3 if request_name in {"batch", "lamini list"} else 1
     daemon.launcher.script = Script(deltas=deltas, is_stalled=True)
     _, writer = await send(daemon, path, body)
     await until(lambda: daemon.worker.running == slots)
@@ -63,7 +72,7 @@ async def test_a_client_that_leaves_frees_its_slots(
     await until(lambda: daemon.worker.aborted == slots)
     assert daemon.worker.running == 0
     await until(lambda: daemon.services.activity.open_requests == 0)
-    assert daemon.services.activity.answers == {("locallab", CLIENT_LEFT): 1}
+    assert daemon.services.activity.answers == {(dialect.name, CLIENT_LEFT): 1}
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert caplog.messages[-1].endswith("(client left)")
 

@@ -1,8 +1,9 @@
 """The real application on a real socket, over a scripted model."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +14,17 @@ from fakes.scripted_model import ListedCatalogue, ScriptedLauncher, ScriptedWork
 from puna.api.instructions import Instructions
 from puna.app import build_app, make_runner
 from puna.config import Settings
+from puna.jobs.service import JobService
+from puna.keys.identity import Scope
+from puna.keys.records import KeyWish
+from puna.keys.ring import KeyRing
+from puna.limits.limiter import Limiter
+from puna.limits.rates import parse_rates
 from puna.paths import Paths
 from puna.residency.coordinator import Coordinator
 from puna.services import Services
 from puna.state import StateFile
+from puna.store.database import Database
 
 ADMIN_TOKEN = "admin-token-of-this-test"
 
@@ -39,6 +47,11 @@ class RunningDaemon:
     def worker(self) -> ScriptedWorker:
         return self.launcher.worker
 
+    async def make_key(self, *scopes: Scope, organisation: str | None = None) -> str:
+        """Return the secret of a new key; without scopes it may infer."""
+        wish = KeyWish(name="test", organisation=organisation, scopes=scopes or (Scope.INFER,))
+        return (await self.services.keys.create(wish)).secret
+
     def client(self, **headers: str) -> aiohttp.ClientSession:
         """Return a client; header names are written with underscores."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -52,31 +65,43 @@ async def run_daemon(
     settings: Settings | None = None,
     model: str | None = "demo",
     tamper: Callable[[web.Application], object] = lambda _: None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[RunningDaemon]:
-    """Run the application on a free port of 127.0.0.1, changed by `tamper` before it starts."""
+    """Run the application on a free port of 127.0.0.1, changed by `tamper` before it starts.
+
+    Without settings of its own there are no rate limits; `clock` is theirs.
+    """
     launcher, catalogue, stops = ScriptedLauncher(), ListedCatalogue("demo", "other", "org/model"), []
     residency = Coordinator(catalogue, launcher, default_model=model, max_loaded_models=2, queue_limit=256)
     paths = Paths.under(folder)
+    settings = settings or Settings(rate_limits="off")
+    database = await asyncio.to_thread(Database.open, paths.database_file)
     services = Services(
-        settings=settings or Settings(),
+        settings=settings,
         paths=paths,
         catalogue=catalogue,
         residency=residency,
+        database=database,
+        keys=KeyRing.read(database, time.time),
+        limits=Limiter(parse_rates(settings.rate_limits), clock),
+        jobs=JobService.of_settings(settings, database, residency),
         instructions=Instructions(StateFile(paths.state_file), {}),
         admin_token=ADMIN_TOKEN,
         instance="instance-of-this-test",
         request_stop=lambda: stops.append("stop"),
     )
-    app = build_app(services)
-    tamper(app)
-    runner = make_runner(app, shutdown_timeout_s=1)
-    await runner.setup()
-    try:
+    async with AsyncExitStack() as stack:
+        stack.callback(database.close)
+        app = build_app(services)
+        tamper(app)
+        runner = make_runner(app, shutdown_timeout_s=1)
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        stack.push_async_callback(residency.close)
+        stack.push_async_callback(services.jobs.close)
+        await services.jobs.start()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield RunningDaemon(runner.addresses[0][1], services, launcher, app, stops)
-    finally:
-        await residency.close()
-        await runner.cleanup()
 
 
 async def until(is_so: Callable[[], bool]) -> None:

@@ -62,7 +62,8 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
 def environment(home: Path) -> dict[str, str]:
     """Return the environment of a process that keeps its files in `home`."""
     source = str(Path(__file__).parents[2] / "daemon")
-    return {**os.environ, "PUNA_HOME": str(home), "PUNA_THREADS": "1", "PYTHONPATH": source}
+    settings = {"PUNA_HOME": str(home), "PUNA_THREADS": "1", "PUNA_RATE_LIMITS": "off"}
+    return {**os.environ, **settings, "PYTHONPATH": source}
 
 
 StartDaemon = Callable[..., RunningDaemon]

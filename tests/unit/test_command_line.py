@@ -18,12 +18,25 @@ from puna.client import DaemonStatus, ModelStatus
 from puna.config import Settings, all_settings
 from puna.errors import AlreadyRunningError, ConfigError, NotRunningError, PortInUseError, PunaError
 from puna.instance import Endpoint, Presence, Probe
+from puna.keys.identity import Scope
+from puna.keys.records import Key, NewKey
 from puna.paths import Paths
 from puna.supervision import Start, StartOutcome, Stop, StopOutcome
 from unit.conftest import Run
 
 ENDPOINT = Endpoint(
     pid=42, create_time=0, host="localhost", port=8000, token="the-token", instance="i", version="0.1.0"
+)
+FIRST = NewKey(
+    key=Key(
+        id="key_1",
+        name="first",
+        organisation_id="org_1",
+        scopes=(Scope.INFER,),
+        hint="puna_abcd",
+        created_at=0,
+    ),
+    secret="puna_abcd-the-secret",
 )
 STATUS = DaemonStatus(
     instance="i",
@@ -32,6 +45,7 @@ STATUS = DaemonStatus(
     uptime_s=3_700,
     address="http://localhost:8000",
     requests=7,
+    organisation="org_1",
     models=(
         ModelStatus(
             id="demo",
@@ -55,10 +69,14 @@ def lifecycle(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     fake = ModuleType("puna.lifecycle")
 
     def run_daemon(
-        settings: Settings, paths: Paths, *, on_ready: Callable[[Endpoint], None], console: bool
+        settings: Settings,
+        paths: Paths,
+        *,
+        on_ready: Callable[[Endpoint, NewKey | None], None],
+        console: bool,
     ) -> int:
         runs.append(settings)
-        on_ready(ENDPOINT)
+        on_ready(ENDPOINT, FIRST if console and len(runs) == 1 else None)
         return 0
 
     fake.__dict__["run_daemon"] = run_daemon
@@ -144,6 +162,18 @@ def test_serve_prints_address_a_curl_line_and_how_to_stop(puna: Run, lifecycle: 
     assert (settings.port, settings.load_on_start, len(settings.model_folders)) == (0, False, 2)
 
 
+def test_the_first_serve_shows_a_key_and_the_next_one_does_not(puna: Run, lifecycle: list[Settings]) -> None:
+    shown = [puna("serve").out.count(FIRST.secret) for _ in range(2)]
+    assert shown == [1, 0]
+
+
+def test_serve_in_the_background_shows_no_key(
+    home: Paths, lifecycle: list[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve.serve_at_once(["--detached"])
+    assert FIRST.secret not in capsys.readouterr().out
+
+
 def test_both_parsers_of_serve_understand_the_same(home: Paths, lifecycle: list[Settings]) -> None:
     arguments = ["serve", "--port=9", "--no-load-on-start", "--threads", "auto", "--allowed-host", "a"]
     assert serve.serve_at_once(arguments[1:]) == 0
@@ -209,7 +239,41 @@ def test_an_unexpected_error_is_a_sentence_too_and_a_traceback_on_request(
         outcome.guarded(fail)
 
 
-def test_start_says_where_it_runs(puna: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def first_keys(monkeypatch: pytest.MonkeyPatch) -> list[NewKey | PunaError | None]:
+    """What the daemon answers when it is asked for the first key, one after the other; None at the end."""
+    answers: list[NewKey | PunaError | None] = []
+
+    class Client:
+        def __init__(self, endpoint: Endpoint) -> None:
+            assert endpoint == ENDPOINT
+
+        def create_first_key(self) -> NewKey | None:
+            answer = answers.pop(0) if answers else None
+            if isinstance(answer, PunaError):
+                raise answer
+            return answer
+
+    monkeypatch.setattr(start, "ControlClient", Client)
+    return answers
+
+
+def test_start_shows_the_key_of_the_first_start_once(
+    puna: Run, monkeypatch: pytest.MonkeyPatch, first_keys: list[NewKey | PunaError | None]
+) -> None:
+    monkeypatch.setattr(start, "start_daemon", lambda *_: Start(StartOutcome.STARTED, ENDPOINT))
+    first_keys[:] = [FIRST, None]
+    assert [puna("start").out.count(FIRST.secret) for _ in range(2)] == [1, 0]
+    first_keys[:] = [PunaError("The disk is full.")]
+    ended = puna("start")
+    assert ended.code == 0
+    assert "runs at" in ended.out
+    assert "The disk is full. `puna keys create --name NAME` makes one." in ended.err
+
+
+def test_start_says_where_it_runs(
+    puna: Run, monkeypatch: pytest.MonkeyPatch, first_keys: list[NewKey | PunaError | None]
+) -> None:
     given: list[list[str]] = []
 
     def started(paths: Paths, arguments: list[str]) -> Start:
@@ -293,7 +357,8 @@ def test_status_is_a_table(puna: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     put_status(monkeypatch, Presence.RUNNING)
     ended = puna("status")
     assert ended.code == 0
-    first, head, demo, big = ended.out.splitlines()
+    first, organisation, head, demo, big = ended.out.splitlines()
+    assert organisation == "The default organisation is org_1."
     assert first == "Puna 0.1.0 runs at http://localhost:8000 (process 42), for 1 h 1 min, with 7 requests."
     assert " ".join(head.split()) == "model state busy waiting context threads runs on tokens"
     assert " ".join(demo.split()) == "demo ready 1 of 8 - 2048 2 CPU (no GPU) - + -"

@@ -9,7 +9,7 @@ import pytest
 
 import compiler
 import environment
-from environment import SetupError, is_current, python_problem, venv_problem, wanted_stamp
+from environment import SetupError, is_current, lone_packages, python_problem, venv_problem, wanted_stamp
 
 SCRIPTS = Path(environment.__file__).parent
 PYPROJECT: dict[str, object] = {
@@ -72,6 +72,14 @@ def test_a_stamp_is_stale_when_a_dependency_changes(part: str, value: object) ->
     assert not is_current(stamp, wanted_stamp({**PYPROJECT, part: value}, with_tests=True))
 
 
+def test_a_stamp_is_stale_when_a_package_without_dependencies_changes() -> None:
+    pyproject = {**PYPROJECT, "tool": {"puna": {"test-without-dependencies": ["heavy==1"]}}}
+    assert lone_packages(pyproject) == ["heavy==1"]
+    assert lone_packages(PYPROJECT) == lone_packages({**PYPROJECT, "tool": {}}) == []
+    stamp = wanted_stamp(PYPROJECT, with_tests=True)
+    assert not is_current(stamp, wanted_stamp(pyproject, with_tests=True))
+
+
 def test_a_stamp_is_stale_with_another_python_or_in_another_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     stamp = wanted_stamp(PYPROJECT, with_tests=False)
     with monkeypatch.context() as patch:
@@ -110,8 +118,9 @@ class Machine:
         self.steps.append("venv")
         self._python.touch()
 
-    def _install(self, requirements: list[str]) -> bool:
-        self.steps.append("install with tests" if any("pytest" in one for one in requirements) else "install")
+    def _install(self, steps: list[list[str]]) -> bool:
+        has_tests = any("pytest" in requirement for step in steps for requirement in step)
+        self.steps.append("install with tests" if has_tests else "install")
         return next(self.installs)
 
     def _runs(self, statement: str) -> bool:

@@ -8,8 +8,12 @@ from aiohttp import web
 from puna.api.activity import Activity
 from puna.api.instructions import Instructions
 from puna.config import Settings
+from puna.jobs.service import JobService
+from puna.keys.ring import KeyRing
+from puna.limits.limiter import Limiter
 from puna.residency.coordinator import Coordinator
 from puna.residency.ports import Catalogue
+from puna.store.database import Database
 
 
 class Context(Protocol):
@@ -28,6 +32,26 @@ class Context(Protocol):
     @property
     def residency(self) -> Coordinator:
         """What is in memory."""
+        ...
+
+    @property
+    def database(self) -> Database:
+        """What must outlive the daemon."""
+        ...
+
+    @property
+    def keys(self) -> KeyRing:
+        """The keys that hold, and the organisations."""
+        ...
+
+    @property
+    def limits(self) -> Limiter:
+        """How often clients have asked."""
+        ...
+
+    @property
+    def jobs(self) -> JobService:
+        """The generation jobs."""
         ...
 
     @property

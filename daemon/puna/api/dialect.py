@@ -11,6 +11,7 @@ from aiohttp import web
 
 from puna.api.head import RequestHead
 from puna.errors import PunaError
+from puna.keys.identity import Scope
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -18,10 +19,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Access(Enum):
     """Who may use a dialect. Who does not come from this machine needs a key on every route anyway."""
 
+    KEYED = "keyed"
+    """With a key; programs on this machine need none where the setting `open_dialects` names the dialect."""
     THIS_MACHINE = "this machine"
-    """Open to programs on this machine."""
+    """Open to programs on this machine, whatever the settings say."""
     ADMIN = "admin"
-    """Only with the admin token of the endpoint file, and only from this machine."""
+    """With a key even on this machine, or with the admin token of the endpoint file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,8 @@ class Route:
     handler: Handler
     generates: bool = False
     """Whether it asks a model for text; the documented rate limits count these only."""
+    scope: Scope | None = Scope.INFER
+    """What a key must be good for; None where any valid key will do."""
     is_counted: bool = True
     """Whether it counts as a request in the figures; health checks do not."""
     takes_multipart: bool = False

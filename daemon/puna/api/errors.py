@@ -27,6 +27,7 @@ STATUS_OF_KIND: dict[ErrorKind, int] = {
     ErrorKind.FORBIDDEN: 403,
     ErrorKind.ROUTE_NOT_FOUND: 404,
     ErrorKind.METHOD_NOT_ALLOWED: 405,
+    ErrorKind.NOT_FOUND: 404,
     ErrorKind.MODEL_NOT_FOUND: 404,
     ErrorKind.NO_MODEL_LOADED: 400,
     ErrorKind.BODY_TOO_LARGE: 413,

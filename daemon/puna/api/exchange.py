@@ -9,6 +9,7 @@ from puna.api.dialect import Dialect, Route
 from puna.api.head import RequestHead
 from puna.domain.generation import Usage
 from puna.errors import PunaError
+from puna.keys.identity import NOBODY, Identity
 
 
 @dataclass(kw_only=True)
@@ -22,6 +23,8 @@ class Exchange:
     body_limit_bytes: int
     number: int
     """How many requests the daemon has begun, this one included."""
+    identity: Identity = NOBODY
+    """Who sent it; set before the handler runs."""
     allowed_origin: str | None = None
     """The page that sent the request and may read the answer, as its browser names it."""
     usage: Usage = field(default_factory=Usage)

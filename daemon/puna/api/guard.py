@@ -1,69 +1,51 @@
-"""Who may talk to the daemon: pure decisions on the head of a request, made before its body is read.
+"""From where a request may come: pure decisions on its head, made before its body is read.
 
 The browser of this machine is an attacker: every page it shows can send requests to localhost. Three things
 stop that. A page that renamed itself to a loopback address (DNS rebinding) is told by its `Host`. A page of
 another site is told by its `Origin`. A form, which browsers send without asking first, is told by its
-content type. Programs other than browsers send none of these, and are not hindered.
+content type. Programs other than browsers send none of these, and are not hindered. Who it is that asks,
+and what a key is good for, `puna.api.access` decides.
 """
 
-import hmac
 import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from puna.api.dialect import Access
 from puna.api.head import RequestHead
-from puna.errors import ConfigError, ForbiddenError, UnauthenticatedError, UnsupportedMediaTypeError
+from puna.errors import ConfigError, ForbiddenError, UnsupportedMediaTypeError
 
+_PROXY_HEADERS = ("Forwarded", "Via")
+"""What passed through a proxy that sends these comes from elsewhere, whatever they say."""
+_SENDER_HEADERS = ("X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP")
+"""Addresses for which a proxy asks."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_KEY_ADVICE = "keys are not available yet, so only this machine is served"
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuardPolicy:
-    """What the settings and this start of the daemon allow."""
+    """What the settings allow."""
 
     allowed_hosts: frozenset[str]
     """Names beside localhost and the address that was connected to; lower case, without port."""
     allowed_origins: frozenset[str]
     """Sites whose pages may use the daemon, as browsers write them: `https://example.org`."""
-    admin_token: str
 
     @classmethod
-    def of_settings(
-        cls, allowed_hosts: tuple[str, ...], allowed_origins: tuple[str, ...], admin_token: str
-    ) -> "GuardPolicy":
+    def of_settings(cls, allowed_hosts: tuple[str, ...], allowed_origins: tuple[str, ...]) -> "GuardPolicy":
         """Return the policy, its names normalised."""
         return cls(
             allowed_hosts=frozenset(host.strip().lower().rstrip(".") for host in allowed_hosts),
             allowed_origins=frozenset(normalise_origin(origin) for origin in allowed_origins),
-            admin_token=admin_token,
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class RouteRules:
-    """What the guard must know of the route."""
+def check_source(head: RequestHead, policy: GuardPolicy) -> str | None:
+    """Refuse requests that a foreign page is behind, whatever it asks for.
 
-    access: Access
-    takes_multipart: bool = False
-
-
-def check_head(head: RequestHead, rules: RouteRules, policy: GuardPolicy) -> str | None:
-    """Let the request pass or raise the error that refuses it.
-
-    Returns the origin that may read the answer, when the request names one. Raises `ForbiddenError`,
-    `UnauthenticatedError` or `UnsupportedMediaTypeError`.
+    Returns the origin that may read the answer, when the request names one. Raises `ForbiddenError`.
     """
     check_host(head, policy)
-    origin = check_origin(head, policy)
-    check_peer(head)
-    if head.is_preflight:
-        return origin
-    check_content_type(head, takes_multipart=rules.takes_multipart)
-    if rules.access is Access.ADMIN:
-        check_admin_token(head, policy)
-    return origin
+    return check_origin(head, policy)
 
 
 def check_host(head: RequestHead, policy: GuardPolicy) -> None:
@@ -91,12 +73,6 @@ def check_origin(head: RequestHead, policy: GuardPolicy) -> str | None:
     raise _foreign_origin(", ".join(origins))
 
 
-def check_peer(head: RequestHead) -> None:
-    """Refuse whatever does not come from this machine: it needs a key, and there are none yet."""
-    if not is_from_this_machine(head):
-        raise UnauthenticatedError(f"Requests from other machines need a key; {_KEY_ADVICE}.")
-
-
 def check_content_type(head: RequestHead, *, takes_multipart: bool) -> None:
     """Refuse what a page can send without asking first: forms and plain text."""
     if head.method in _SAFE_METHODS or not head.is_from_browser:
@@ -110,31 +86,21 @@ def check_content_type(head: RequestHead, *, takes_multipart: bool) -> None:
     )
 
 
-def check_admin_token(head: RequestHead, policy: GuardPolicy) -> None:
-    """Ask for the token of the endpoint file, compared in constant time."""
-    scheme, _, token = (head.header("Authorization") or "").partition(" ")
-    is_right = hmac.compare_digest(token.strip().encode(), policy.admin_token.encode())
-    if scheme.lower() != "bearer" or not policy.admin_token or not is_right:
-        raise UnauthenticatedError(
-            "This route needs the admin token of the running daemon as a bearer token."
-        )
-
-
-def check_bind(host: str) -> None:
+def check_bind(host: str, *, has_keys: bool) -> None:
     """Refuse to listen beyond this machine while no key exists. Raises `ConfigError`."""
-    if host != "localhost" and not _is_loopback(host):
+    if not has_keys and host != "localhost" and not _is_loopback(host):
         raise ConfigError(
-            f"The setting host ({host}) would open the daemon to other machines, and they need a key; "
-            f"{_KEY_ADVICE}: use localhost, 127.0.0.1 or ::1."
+            f"The setting host ({host}) would open the daemon to other machines, which need a key, and there "
+            "is none: `puna keys create --name NAME` makes one; or use localhost."
         )
 
 
 def is_from_this_machine(head: RequestHead) -> bool:
     """Whether the client runs here, and does not pass on what came from elsewhere: a tunnel, a proxy."""
-    if not _is_loopback(head.peer_address) or "Forwarded" in head.headers:
+    if not _is_loopback(head.peer_address) or any(name in head.headers for name in _PROXY_HEADERS):
         return False
-    forwarded_for = ",".join(head.headers_named("X-Forwarded-For"))
-    return all(_is_loopback(address.strip()) for address in forwarded_for.split(",") if address.strip())
+    senders = ",".join(value for name in _SENDER_HEADERS for value in head.headers_named(name))
+    return all(_is_loopback(address.strip()) for address in senders.split(",") if address.strip())
 
 
 def normalise_origin(origin: str) -> str:

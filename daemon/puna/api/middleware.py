@@ -1,15 +1,16 @@
-"""The one stack that every request passes, unknown paths too: observe, render errors, guard."""
+"""The one stack that every request passes, unknown paths too: observe, render errors, guard, limit."""
 
 import logging
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from puna.api.access import AccessRules, admit, check_preflight, find_caller
 from puna.api.body import BodyStalledError, check_declared_length
-from puna.api.context import context_of
+from puna.api.context import Context, context_of
 from puna.api.errors import translate_error
 from puna.api.exchange import Exchange, begin_exchange, exchange_of, find_exchange
-from puna.api.guard import GuardPolicy, RouteRules, check_head
+from puna.api.guard import GuardPolicy, check_content_type, check_source
 from puna.api.head import head_of
 from puna.api.registry import Registry
 from puna.domain.generation import Usage
@@ -48,11 +49,11 @@ def make_middlewares(registry: Registry, policy: GuardPolicy) -> list[Middleware
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         exchange = exchange_of(request)
-        rules = RouteRules(
-            access=exchange.dialect.access,
-            takes_multipart=exchange.route is not None and exchange.route.takes_multipart,
-        )
-        exchange.allowed_origin = check_head(exchange.head, rules, policy)
+        exchange.allowed_origin = check_source(exchange.head, policy)
+        _identify(exchange, context_of(request))
+        if not exchange.head.is_preflight:
+            takes_multipart = exchange.route is not None and exchange.route.takes_multipart
+            check_content_type(exchange.head, takes_multipart=takes_multipart)
         missing = request.match_info.http_exception
         if exchange.head.is_preflight and isinstance(missing, web.HTTPMethodNotAllowed):
             return _preflight_response(exchange, missing.allowed_methods)
@@ -61,7 +62,15 @@ def make_middlewares(registry: Registry, policy: GuardPolicy) -> list[Middleware
         check_declared_length(request.content_length, exchange.body_limit_bytes)
         return await handler(request)
 
-    return [observe, render_errors, guard]
+    @web.middleware
+    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        exchange = exchange_of(request)
+        is_limited = exchange.route is not None and exchange.route.generates
+        if is_limited and not exchange.identity.is_admin:
+            context_of(request).limits.take(exchange.dialect.name, exchange.identity.client)
+        return await handler(request)
+
+    return [observe, render_errors, guard, limit]
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -89,6 +98,25 @@ def _headers_of(exchange: Exchange) -> dict[str, str]:
         headers["X-Process-Time"] = f"{exchange.duration_s:.4f}"
         headers["X-Request-Count"] = str(exchange.number)
     return headers
+
+
+def _identify(exchange: Exchange, context: Context) -> None:
+    """Find out who asks. Raises `UnauthenticatedError` or `ForbiddenError` when the route is not for them."""
+    caller = find_caller(exchange.head, context.keys.find, context.admin_token)
+    if caller.key is not None:
+        context.keys.note_use(caller.key)
+    if exchange.head.is_preflight:
+        check_preflight(caller, exchange.allowed_origin)
+    else:
+        exchange.identity = admit(caller, _rules_of(exchange, context))
+
+
+def _rules_of(exchange: Exchange, context: Context) -> AccessRules:
+    return AccessRules(
+        access=exchange.dialect.access,
+        scope=exchange.route.scope if exchange.route is not None else None,
+        is_open=exchange.dialect.name in context.settings.open_dialects,
+    )
 
 
 def _begin(request: web.Request, registry: Registry) -> Exchange:

@@ -23,6 +23,7 @@ COMMANDS = {
     "stop": Command("puna.cli.stop", "Stop Puna."),
     "status": Command("puna.cli.status", "Say what runs."),
     "logs": Command("puna.cli.log_lines", "Show the log."),
+    "keys": Command("puna.cli.keys", "List, make and revoke keys."),
     "config": Command("puna.cli.settings", "Show and change settings."),
     "version": Command("puna.cli.version", "Say which version this is."),
 }

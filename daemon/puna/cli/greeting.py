@@ -21,6 +21,15 @@ def greeting(endpoint: Endpoint, paths: Paths, *, in_foreground: bool) -> str:
     )
 
 
+def first_key_lines(secret: str) -> str:
+    """Return the only look at the key of the first start."""
+    return (
+        f"  Key:      {secret}\n"
+        "            Shown this once. Programs send it as `Authorization: Bearer` or `X-Api-Key`; most APIs and\n"
+        "            all other machines need one. `puna keys` lists keys, makes others and revokes them."
+    )
+
+
 def own_command(executable: str, found: str | None) -> str:
     """Return what to type for `puna`: the path of the one beside this Python where the shell finds none."""
     beside = Path(executable).with_name("puna.exe" if sys.platform == "win32" else "puna")

@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from puna.cli.greeting import greeting
+from puna.cli.greeting import first_key_lines, greeting
 from puna.cli.outcome import complain, guarded
 from puna.config import FlagValue, load
 from puna.config.flags import parse_flags
 from puna.instance import Endpoint
+from puna.keys.records import NewKey
 from puna.paths import Paths
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ def serve(flags: Mapping[str, FlagValue], *, is_detached: bool) -> int:
         os.chdir(paths.assets_dir)
     from puna.lifecycle import run_daemon
 
-    def greet(endpoint: Endpoint) -> None:
+    def greet(endpoint: Endpoint, first_key: NewKey | None) -> None:
         print(greeting(endpoint, paths, in_foreground=not is_detached), flush=True)
+        if first_key is not None:
+            print(first_key_lines(first_key.secret), flush=True)
 
     return run_daemon(resolved.settings, paths, on_ready=greet, console=not is_detached)
 

@@ -4,11 +4,14 @@ import os
 
 import typer
 
-from puna.cli.greeting import greeting
+from puna.cli.greeting import first_key_lines, greeting
 from puna.cli.outcome import ExitCode, complain
 from puna.cli.setting_options import given_flags, with_setting_options
+from puna.client import ControlClient
 from puna.config import FlagValue, load
 from puna.config.flags import to_arguments
+from puna.errors import PunaError
+from puna.instance import Endpoint
 from puna.paths import Paths
 from puna.supervision import Start, StartOutcome, start_daemon
 
@@ -39,9 +42,21 @@ def _command(**flags: FlagValue | None) -> None:
         raise typer.Exit(ExitCode.FAILED)
     if outcome.outcome is StartOutcome.STARTED:
         typer.echo(greeting(outcome.endpoint, paths, in_foreground=False))
+        _show_first_key(outcome.endpoint)
         return
     hint = " with the settings that it was started with; `puna stop` first to change them" if given else ""
     typer.echo(f"Puna already runs at {outcome.endpoint.url} (process {outcome.endpoint.pid}){hint}.")
+
+
+def _show_first_key(endpoint: Endpoint) -> None:
+    """Have the key of the first start made here: what a daemon in the background prints ends up in a file."""
+    try:
+        made = ControlClient(endpoint).create_first_key()
+    except PunaError as error:
+        complain(f"The first key was not made: {error.message} `puna keys create --name NAME` makes one.")
+        return
+    if made is not None:
+        typer.echo(first_key_lines(made.secret))
 
 
 def failure(outcome: Start, paths: Paths) -> str:

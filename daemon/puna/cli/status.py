@@ -56,6 +56,8 @@ def _print_table(url: str, status: DaemonStatus) -> None:
         f"Puna {status.version} runs at {url} (process {status.pid}), for {show_duration(status.uptime_s)}, "
         f"with {status.requests} requests."
     )
+    if status.organisation:
+        typer.echo(f"The default organisation is {status.organisation}.")
     if not status.models:
         typer.echo("No model is loaded; the first request loads one.")
         return

@@ -17,8 +17,8 @@ A setting is looked for in four places, and the last one that has it wins:
 
 `puna config list` shows what holds and where it comes from; `puna config set port 8080` writes the file and
 keeps what else stands in it. The daemon reads its settings when it starts. `auto` is a value like any other:
-it sets back what an earlier place has set; `none` does that for a list. An empty variable counts as not set. Relative paths start at the
-folder of `puna.toml` there, and at the current folder elsewhere.
+it sets back what an earlier place has set, and `none` is an empty list. An empty variable counts as not set.
+Relative paths start at the folder of `puna.toml` there, and at the current folder elsewhere.
 
 An unknown name in the file, a wrong type and a value out of range are errors that name the place.
 

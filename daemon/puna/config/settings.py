@@ -15,6 +15,7 @@ MIB = 1024 * 1024
 
 _Seconds = Annotated[float, Meta(ge=0.1, le=86_400)]
 _HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
+_Alias = Annotated[str, Meta(pattern=r"^[^=]+=.+$")]
 _Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s?#]+$")]
 
 
@@ -52,6 +53,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model_folders: Annotated[
         tuple[Path, ...],
         Meta(description="Folders in which GGUF files are found.", extra={"allowed": "a list of folders"}),
+    ] = ()
+    model_aliases: Annotated[
+        tuple[_Alias, ...],
+        Meta(
+            description="Other names for models, as `alias=id` or `alias=path`.",
+            extra={"allowed": "a list such as llama3.2:1b=demo"},
+        ),
     ] = ()
     context_length: Annotated[
         Annotated[int, Meta(ge=256, le=16_777_216)] | None,
@@ -114,6 +122,50 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     drain_timeout_s: Annotated[
         _Seconds, Meta(description="Seconds that open requests get to finish when the daemon stops.")
     ] = 10.0
+    job_task_limit: Annotated[
+        int, Meta(ge=1, le=100_000, description="Conversations of one generation job.")
+    ] = 1000
+    job_character_limit: Annotated[
+        int,
+        Meta(ge=1000, le=1_000_000_000, description="Characters of all conversations of a job together."),
+    ] = 4_000_000
+    job_queue_limit: Annotated[
+        int,
+        Meta(
+            ge=1, le=100_000, description="Unfinished jobs of one organisation; more are told to come again."
+        ),
+    ] = 100
+    job_total_limit: Annotated[
+        int, Meta(ge=1, le=100_000, description="Unfinished jobs of all organisations together.")
+    ] = 1000
+    job_share: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=1.0,
+            description="Share of a model's slots that jobs may use while somebody waits for answers; "
+            "one slot is theirs in any case.",
+        ),
+    ] = 0.25
+    job_wait_s: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=60.0,
+            description="Seconds that a request for a job's results waits when the job is nearly done.",
+        ),
+    ] = 1.0
+    job_keep_days: Annotated[
+        float, Meta(ge=0.01, le=36_500, description="Days after which a finished job is forgotten.")
+    ] = 7.0
+    ionos_organisations: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            description="Organisations whose clients know ModelStudio as IONOS AI Model Studio, "
+            "where a job ends as FINISHED, FAILED or CANCELED.",
+            extra={"allowed": "a list of organisation ids"},
+        ),
+    ] = ()
     log_level: Annotated[LogLevel, Meta(description="How much is logged.")] = LogLevel.INFO
     log_file_bytes: Annotated[
         int, Meta(ge=10_000, le=1024 * MIB, description="Size at which the log file is rotated, in bytes.")

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 import puna
 from puna.api.activity import Activity
 from puna.domain.generation import Usage
+from puna.jobs.service import JobFigures
 from puna.residency.coordinator import Coordinator, Resident
 
 __all__ = ["CONTENT_TYPE", "render_metrics"]
@@ -51,21 +52,23 @@ _MODEL_COUNTERS: dict[str, tuple[str, Callable[[Resident], float]]] = {
 }
 
 
-def render_metrics(activity: Activity, residency: Coordinator) -> bytes:
+def render_metrics(activity: Activity, residency: Coordinator, jobs: JobFigures) -> bytes:
     """Return all figures as they are now."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(activity, residency))
+    registry.register(_Figures(activity, residency, jobs))
     return generate_latest(registry)
 
 
 class _Figures(Collector):
-    def __init__(self, activity: Activity, residency: Coordinator) -> None:
+    def __init__(self, activity: Activity, residency: Coordinator, jobs: JobFigures) -> None:
         self._activity = activity
         self._residents = residency.residents()
+        self._jobs = jobs
 
     def collect(self) -> Iterable[Metric]:
         yield from self._collect_daemon()
         yield from self._collect_models()
+        yield from self._collect_jobs()
 
     def _collect_daemon(self) -> Iterable[Metric]:
         build = GaugeMetricFamily("puna_build_info", "The version that runs.", labels=["version"])
@@ -98,3 +101,13 @@ class _Figures(Collector):
             for resident in self._residents:
                 counter.add_metric([resident.entry.id], value_of(resident))
             yield counter
+
+    def _collect_jobs(self) -> Iterable[Metric]:
+        jobs = GaugeMetricFamily("puna_jobs", "Generation jobs that have not ended.", labels=["state"])
+        jobs.add_metric(["queued"], self._jobs.queued_jobs)
+        jobs.add_metric(["running"], self._jobs.running_jobs)
+        yield jobs
+        tasks = GaugeMetricFamily("puna_job_tasks", "Tasks of these jobs.", labels=["state"])
+        tasks.add_metric(["waiting"], self._jobs.waiting_tasks)
+        tasks.add_metric(["running"], self._jobs.running_tasks)
+        yield tasks

@@ -1,4 +1,4 @@
-"""Status and shutdown for the admin token of the endpoint file; metrics for this machine."""
+"""Status, shutdown and keys, for the admin token and keys that may manage; metrics for this machine."""
 
 import os
 
@@ -6,12 +6,14 @@ from aiohttp import web
 
 import puna
 from puna.api.context import context_of
+from puna.api.control import keys
 from puna.api.control.metrics import CONTENT_TYPE, render_metrics
 from puna.api.control.schema import ModelStatusReply, StatusReply, StoppingReply
-from puna.api.dialect import Access, Dialect, Route
+from puna.api.dialect import Access, Dialect, Handler, Route
 from puna.api.errors import render_default_error
 from puna.api.exchange import exchange_of
 from puna.api.responses import json_response
+from puna.keys.identity import Scope
 from puna.residency.coordinator import Resident
 
 
@@ -29,6 +31,7 @@ async def status(request: web.Request) -> web.Response:
             address=_address(request, context.settings.host),
             requests=context.activity.request_count,
             open_requests=context.activity.open_requests,
+            organisation=context.keys.default_organisation.id,
             models=tuple(
                 _model_status(resident, is_current=resident.entry.id == current_id)
                 for resident in context.residency.residents()
@@ -46,7 +49,7 @@ async def shutdown(request: web.Request) -> web.Response:
 async def metrics(request: web.Request) -> web.Response:
     """GET /metrics."""
     context = context_of(request)
-    body = render_metrics(context.activity, context.residency)
+    body = render_metrics(context.activity, context.residency, context.jobs.figures)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
@@ -82,14 +85,24 @@ def _model_status(resident: Resident, *, is_current: bool) -> ModelStatusReply:
     )
 
 
+def _route(method: str, path: str, handler: Handler) -> Route:
+    return Route(method=method, path=path, handler=handler, is_counted=False, scope=Scope.MANAGE)
+
+
 CONTROL = Dialect(
     name="control",
     access=Access.ADMIN,
     prefixes=("/puna",),
     render_error=render_default_error,
     routes=(
-        Route(method="GET", path="/puna/v1/status", handler=status, is_counted=False),
-        Route(method="POST", path="/puna/v1/shutdown", handler=shutdown, is_counted=False),
+        _route("GET", "/puna/v1/status", status),
+        _route("POST", "/puna/v1/shutdown", shutdown),
+        _route("GET", "/puna/v1/keys", keys.list_keys),
+        _route("POST", "/puna/v1/keys", keys.create_key),
+        _route("POST", "/puna/v1/keys/first", keys.create_first_key),
+        _route("DELETE", "/puna/v1/keys/{key_id}", keys.revoke_key),
+        _route("GET", "/puna/v1/organisations", keys.list_organisations),
+        _route("POST", "/puna/v1/organisations", keys.create_organisation),
     ),
 )
 
@@ -98,5 +111,5 @@ METRICS = Dialect(
     access=Access.THIS_MACHINE,
     prefixes=("/metrics",),
     render_error=render_default_error,
-    routes=(Route(method="GET", path="/metrics", handler=metrics, is_counted=False),),
+    routes=(Route(method="GET", path="/metrics", handler=metrics, is_counted=False, scope=Scope.MANAGE),),
 )

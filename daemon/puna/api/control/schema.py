@@ -1,6 +1,14 @@
-"""Answers of the control API; `puna.client` reads them."""
+"""Bodies and answers of the control API; `puna.client` writes and reads them."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from puna.api.validation import BodySchema
+from puna.keys.identity import Scope
+from puna.keys.records import Key, NewKey, Organisation
+
+_Name = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
 class ModelStatusReply(Struct, frozen=True, kw_only=True):
@@ -39,6 +47,8 @@ class StatusReply(Struct, frozen=True, kw_only=True):
     address: str
     requests: int
     open_requests: int
+    organisation: str
+    """The id of the default one."""
     models: tuple[ModelStatusReply, ...]
 
 
@@ -46,3 +56,39 @@ class StoppingReply(Struct, frozen=True):
     """Answer of POST /puna/v1/shutdown."""
 
     status: str = "stopping"
+
+
+class CreateKeyBody(Struct, frozen=True, kw_only=True):
+    """Body of POST /puna/v1/keys."""
+
+    name: _Name
+    organisation: str | None = None
+    scopes: Annotated[tuple[Scope, ...], Meta(min_length=1, max_length=len(Scope))] = (Scope.INFER,)
+
+
+class CreateOrganisationBody(Struct, frozen=True, kw_only=True):
+    """Body of POST /puna/v1/organisations."""
+
+    name: _Name
+
+
+class KeysReply(Struct, frozen=True):
+    """Answer of GET /puna/v1/keys."""
+
+    keys: tuple[Key, ...]
+
+
+class FirstKeyReply(Struct, frozen=True):
+    """Answer of POST /puna/v1/keys/first."""
+
+    made: NewKey | None
+
+
+class OrganisationsReply(Struct, frozen=True):
+    """Answer of GET /puna/v1/organisations."""
+
+    organisations: tuple[Organisation, ...]
+
+
+CREATE_KEY = BodySchema(CreateKeyBody)
+CREATE_ORGANISATION = BodySchema(CreateOrganisationBody)

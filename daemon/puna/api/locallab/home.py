@@ -51,7 +51,7 @@ async def home(request: web.Request) -> web.Response:
 
 
 def _page(model: str | None, dialects: tuple[Dialect, ...]) -> str:
-    lists = [_list_of(dialect) for dialect in dialects if dialect.access is Access.THIS_MACHINE]
+    lists = [_list_of(dialect) for dialect in dialects if dialect.access is not Access.ADMIN]
     return _PAGE.format(
         version=puna.__version__, model=escape(model or "none yet"), dialects="\n".join(lists)
     )

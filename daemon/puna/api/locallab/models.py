@@ -7,6 +7,7 @@ from aiohttp import web
 from puna.api.background import background_of
 from puna.api.body import read_body
 from puna.api.context import context_of
+from puna.api.exchange import exchange_of
 from puna.api.locallab.replies import (
     ModelReply,
     ModelsReply,
@@ -17,6 +18,7 @@ from puna.api.locallab.replies import (
 )
 from puna.api.locallab.schema import LOAD
 from puna.api.locallab.system import active_model
+from puna.api.model_names import check_model_name
 from puna.api.responses import json_response
 from puna.domain.models import ModelEntry, ModelState
 from puna.errors import ModelNotFoundError
@@ -61,6 +63,7 @@ async def current(request: web.Request) -> web.Response:
 async def status(request: web.Request) -> web.Response:
     """GET /models/status/{model_id}."""
     context = context_of(request)
+    check_model_name(request.match_info["model_id"], exchange_of(request).identity)
     entry = await context.catalogue.find(request.match_info["model_id"])
     return json_response(_status_reply(entry, _resident_of(entry, context.residency.residents())))
 

@@ -19,8 +19,10 @@ from puna.api.locallab.convert import (
 from puna.api.locallab.errors import render_error
 from puna.api.locallab.schema import BATCH, CHAT, GENERATE, ChatBody, GenerateBody
 from puna.api.locallab.stream import ChatEncoder, GenerateEncoder
+from puna.api.model_names import check_model_name
 from puna.api.responses import json_response
 from puna.api.streaming import send_stream
+from puna.keys.identity import Scope
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
@@ -49,6 +51,7 @@ async def generate_batch(request: web.Request) -> web.StreamResponse:
     """POST /generate/batch: all prompts at the same time, the answers in their order."""
     body = BATCH.parse(await read_body(request))
     context = context_of(request)
+    check_model_name(body.model, exchange_of(request).identity)
     async with context.residency.acquire(body.model) as lease:
         requests = to_batch(
             body,
@@ -61,6 +64,7 @@ async def generate_batch(request: web.Request) -> web.StreamResponse:
 
 async def _generate(request: web.Request, body: GenerateBody, *, is_stream: bool) -> web.StreamResponse:
     context = context_of(request)
+    check_model_name(body.model, exchange_of(request).identity)
     async with context.residency.acquire(body.model) as lease:
         generation = to_generation(
             body,
@@ -75,6 +79,7 @@ async def _generate(request: web.Request, body: GenerateBody, *, is_stream: bool
 
 async def _chat(request: web.Request, body: ChatBody, *, is_stream: bool) -> web.StreamResponse:
     context = context_of(request)
+    check_model_name(body.model, exchange_of(request).identity)
     async with context.residency.acquire(body.model) as lease:
         generation = to_chat(body, instructions=context.instructions.text_for(lease.entry.id))
         if is_stream:
@@ -85,7 +90,7 @@ async def _chat(request: web.Request, body: ChatBody, *, is_stream: bool) -> web
 
 DIALECT = Dialect(
     name="locallab",
-    access=Access.THIS_MACHINE,
+    access=Access.KEYED,
     prefixes=(
         "/generate",
         "/chat",
@@ -104,9 +109,14 @@ DIALECT = Dialect(
         Route(method="POST", path="/generate/batch", handler=generate_batch, generates=True),
         Route(method="POST", path="/chat", handler=chat, generates=True),
         Route(method="POST", path="/chat/stream", handler=chat_stream, generates=True),
-        Route(method="POST", path="/models/load", handler=models.load),
-        Route(method="POST", path="/models/load/{model_id:.+}", handler=models.load_in_background),
-        Route(method="POST", path="/models/unload", handler=models.unload),
+        Route(method="POST", path="/models/load", handler=models.load, scope=Scope.MANAGE),
+        Route(
+            method="POST",
+            path="/models/load/{model_id:.+}",
+            handler=models.load_in_background,
+            scope=Scope.MANAGE,
+        ),
+        Route(method="POST", path="/models/unload", handler=models.unload, scope=Scope.MANAGE),
         Route(method="GET", path="/models/current", handler=models.current),
         Route(method="GET", path="/models/available", handler=models.available),
         Route(method="GET", path="/models/list", handler=models.available),
@@ -114,10 +124,21 @@ DIALECT = Dialect(
         Route(method="GET", path="/models/status/{model_id:.+}", handler=models.status),
         Route(method="GET", path="/system/info", handler=system.info),
         Route(method="GET", path="/system/instructions", handler=instructions.show),
-        Route(method="POST", path="/system/instructions", handler=instructions.change),
-        Route(method="POST", path="/system/instructions/reset", handler=instructions.reset),
-        Route(method="GET", path="/health", handler=system.health, is_counted=False),
-        Route(method="GET", path="/startup-status", handler=system.startup_status, is_counted=False),
+        Route(method="POST", path="/system/instructions", handler=instructions.change, scope=Scope.MANAGE),
+        Route(
+            method="POST",
+            path="/system/instructions/reset",
+            handler=instructions.reset,
+            scope=Scope.MANAGE,
+        ),
+        Route(method="GET", path="/health", handler=system.health, is_counted=False, scope=None),
+        Route(
+            method="GET",
+            path="/startup-status",
+            handler=system.startup_status,
+            is_counted=False,
+            scope=None,
+        ),
         Route(method="GET", path="/resources", handler=system.resources),
         Route(method="GET", path="/network", handler=system.network),
         Route(method="GET", path="/", handler=home.home),

@@ -1,0 +1,1 @@
+"""The AITextGen API, as documented."""

@@ -1,0 +1,32 @@
+"""AITextGen's routes."""
+
+from aiohttp import web
+
+from puna.api.aitextgen.convert import from_completion, to_generation
+from puna.api.aitextgen.schema import GENERATE
+from puna.api.body import read_body
+from puna.api.completion import complete
+from puna.api.context import context_of
+from puna.api.dialect import Access, Dialect, Route
+from puna.api.errors import render_default_error
+from puna.api.exchange import exchange_of
+from puna.api.model_names import check_model_name
+from puna.api.responses import json_response
+
+
+async def generate(request: web.Request) -> web.Response:
+    """POST /v1/aitextgen/generate."""
+    body = GENERATE.parse(await read_body(request))
+    check_model_name(body.model, exchange_of(request).identity)
+    async with context_of(request).residency.acquire(body.model or None) as lease:
+        completion = await complete(lease, to_generation(body), exchange_of(request))
+        return json_response(from_completion(completion))
+
+
+DIALECT = Dialect(
+    name="aitextgen",
+    access=Access.KEYED,
+    prefixes=("/v1/aitextgen",),
+    render_error=render_default_error,
+    routes=(Route(method="POST", path="/v1/aitextgen/generate", handler=generate, generates=True),),
+)

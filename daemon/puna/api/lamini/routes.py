@@ -1,0 +1,122 @@
+"""Lamini's routes, and those that answer at once."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+import puna
+from puna.api.body import read_body
+from puna.api.claimants import LAMINI_VERSION, Claimant, claimant_of
+from puna.api.completion import complete_all
+from puna.api.context import context_of
+from puna.api.dialect import Access, Dialect, Route
+from puna.api.exchange import exchange_of
+from puna.api.head import RequestHead
+from puna.api.lamini import polled
+from puna.api.lamini.convert import to_answer, to_outputs, to_requests, to_reservation, to_warning
+from puna.api.lamini.errors import SHARED_PATH, render_error
+from puna.api.lamini.output_type import OutputType
+from puna.api.lamini.replies import EndpointReply, VersionReply
+from puna.api.lamini.schema import COMPLETION, FIELDS, RESERVATION, CompletionBody
+from puna.api.model_names import check_model_name
+from puna.api.responses import json_response
+from puna.domain.generation import Completion
+from puna.errors import InvalidRequestError
+
+_ENDPOINTS = (
+    EndpointReply("completions", "/v1/completions"),
+    EndpointReply("completions", "/v2/completions"),
+    EndpointReply("streaming_completions", "/v1/streaming_completions"),
+    EndpointReply("streaming_completions", "/v3/streaming_completions"),
+    EndpointReply("batch_completions", "/v1/batch_completions"),
+)
+
+
+async def complete(request: web.Request) -> web.Response:
+    """POST /v1/completions: one answer for a prompt, a list for a list."""
+    encoded = await read_body(request)
+    check_claimant(encoded, exchange_of(request).head)
+    body = COMPLETION.parse(encoded)
+    output_type = body.read_output_type()
+    completions = await _complete(request, body, output_type)
+    answers = [to_answer(completion, output_type) for completion in completions]
+    return _reply(answers if body.is_list else answers[0], completions)
+
+
+async def complete_with_reasons(request: web.Request) -> web.Response:
+    """POST /v2/completions."""
+    body = COMPLETION.parse(await read_body(request))
+    output_type = body.read_output_type()
+    completions = await _complete(request, body, output_type)
+    return _reply(to_outputs(completions, output_type), completions)
+
+
+async def show_version(request: web.Request) -> web.Response:
+    """GET /v1/version."""
+    client = exchange_of(request).head.header(LAMINI_VERSION)
+    return json_response(VersionReply(puna.__version__, client, _ENDPOINTS))
+
+
+async def reserve(request: web.Request) -> web.Response:
+    """POST /v1/reservation: whatever is asked for is granted, and nothing is set aside."""
+    body = RESERVATION.parse(await read_body(request))
+    return json_response(to_reservation(body, datetime.now(UTC).replace(tzinfo=None)))
+
+
+def check_claimant(encoded: bytes, head: RequestHead) -> None:
+    """Refuse what is not Lamini's on the path that OpenAI's clients use too. Raises `InvalidRequestError`."""
+    fields = FIELDS.parse(encoded)
+    match claimant_of(fields, has_lamini_version=head.header(LAMINI_VERSION) is not None):
+        case Claimant.LAMINI:
+            return
+        case Claimant.OPENAI:
+            raise InvalidRequestError(
+                "OpenAI's completions are not served yet; a request for Lamini names its model in `model_name`."
+            )
+        case Claimant.NOBODY:
+            raise InvalidRequestError("`model_name` is required.", field="model_name")
+
+
+async def _complete(
+    request: web.Request, body: CompletionBody, output_type: OutputType | None
+) -> list[Completion]:
+    check_model_name(body.wanted_model, exchange_of(request).identity)
+    async with context_of(request).residency.acquire(body.wanted_model) as lease:
+        requests = to_requests(body, output_type, lease.loaded)
+        return await complete_all(lease, requests, exchange_of(request), at_once=lease.loaded.slots)
+
+
+def _reply(value: object, completions: Sequence[Completion]) -> web.Response:
+    response = json_response(value)
+    warning = to_warning(completions)
+    if warning is not None:
+        response.headers["X-Warning"] = warning
+    return response
+
+
+DIALECT = Dialect(
+    name="lamini",
+    access=Access.KEYED,
+    prefixes=(
+        SHARED_PATH,
+        "/v2/completions",
+        "/v1/streaming_completions",
+        "/v3/streaming_completions",
+        "/v1/batch_completions",
+        "/v1/version",
+        "/v1/reservation",
+    ),
+    render_error=render_error,
+    routes=(
+        Route(method="POST", path=SHARED_PATH, handler=complete, generates=True),
+        Route(method="POST", path="/v2/completions", handler=complete_with_reasons, generates=True),
+        Route(method="POST", path="/v1/streaming_completions", handler=polled.stream_again, generates=True),
+        Route(method="POST", path="/v3/streaming_completions", handler=polled.begin_stream, generates=True),
+        Route(method="GET", path="/v3/streaming_completions/{poll_id}/result", handler=polled.show_stream),
+        Route(method="POST", path="/v1/batch_completions", handler=polled.begin_batch, generates=True),
+        Route(method="GET", path="/v1/batch_completions/{poll_id}/result", handler=polled.show_batch),
+        Route(method="GET", path="/v1/version", handler=show_version, scope=None),
+        Route(method="POST", path="/v1/reservation", handler=reserve),
+    ),
+)

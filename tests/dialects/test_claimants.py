@@ -1,0 +1,27 @@
+"""Whose request it is on a path that two APIs claim."""
+
+import pytest
+
+from puna.api.claimants import Claimant, claimant_of
+
+
+@pytest.mark.parametrize(
+    ("fields", "claimant"),
+    [
+        ({"model_name", "prompt"}, Claimant.LAMINI),
+        ({"prompt", "out_type"}, Claimant.LAMINI),
+        ({"prompt", "output_type"}, Claimant.LAMINI),
+        ({"model", "prompt", "out_type"}, Claimant.LAMINI),
+        ({"model", "prompt"}, Claimant.OPENAI),
+        ({"model", "messages", "stream"}, Claimant.OPENAI),
+        ({"prompt"}, Claimant.NOBODY),
+        (set(), Claimant.NOBODY),
+    ],
+)
+def test_the_fields_tell_whose_it_is(fields: set[str], claimant: Claimant) -> None:
+    assert claimant_of(fields, has_lamini_version=False) is claimant
+
+
+@pytest.mark.parametrize("fields", [{"model", "prompt"}, {"prompt"}, set()])
+def test_lamini_s_header_tells_it_whatever_the_fields(fields: set[str]) -> None:
+    assert claimant_of(fields, has_lamini_version=True) is Claimant.LAMINI
