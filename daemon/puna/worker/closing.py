@@ -1,5 +1,7 @@
 """How JSON comes to an end before its tokens do: near the limit, only what closes it may come next."""
 
+import re
+
 import numpy as np
 
 from puna.llama.vocabulary import Vocabulary
@@ -9,6 +11,8 @@ Tokens = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 _CHARACTERS_PER_TOKEN = 4
 _SPARE_TOKENS = 16
+_CLOSING_QUOTE = re.compile(rb'"[]}]*')
+"""A token such as `", "` ends one string of a list and begins the next; this one ends it for good."""
 
 
 def reserve_tokens(schema: str) -> int:
@@ -20,13 +24,14 @@ def reserve_tokens(schema: str) -> int:
 
 
 class ClosingTokens:
-    """The tokens of a vocabulary by what they close, judged by their first byte."""
+    """The tokens of a vocabulary by what they close."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        first = [vocabulary.piece(token)[:1] for token in range(vocabulary.n_tokens)]
-        self._quotes = np.array([byte == b'"' for byte in first])
-        self._brackets = np.array([byte in (b"}", b"]") for byte in first])
-        self._commas = np.array([byte == b"," for byte in first])
+        pieces = [vocabulary.piece(token) for token in range(vocabulary.n_tokens)]
+        self._quotes = np.array([piece.startswith(b'"') for piece in pieces])
+        self._closing_quotes = np.array([_CLOSING_QUOTE.fullmatch(piece) is not None for piece in pieces])
+        self._brackets = np.array([piece.startswith((b"}", b"]")) for piece in pieces])
+        self._commas = np.array([piece.startswith(b",") for piece in pieces])
 
     def narrow(self, allowed: Tokens) -> Tokens:
         """Return those of the allowed tokens that lead to the end by the shortest way.
@@ -34,10 +39,11 @@ class ClosingTokens:
         A comma and a quote are possible together only inside of a string, where brackets are mere characters.
         """
         quotes: Tokens = allowed & self._quotes
+        closing_quotes: Tokens = allowed & self._closing_quotes
         commas: Tokens = allowed & self._commas
         brackets: Tokens = allowed & self._brackets
         if quotes.any() and commas.any():
-            return quotes
+            return closing_quotes if closing_quotes.any() else quotes
         if brackets.any():
             return brackets
         return commas if commas.any() else allowed

@@ -70,6 +70,8 @@ class TextConstraint:
         self._check()
         bits = np.unpackbits(self._mask.view(np.uint8), bitorder="little")
         allowed = bits[: self._n_vocab].astype(np.bool_)
+        if not allowed.any():
+            raise GenerationError("The text cannot be kept to its format: no token of the vocabulary fits.")
         if self._closing is not None and tokens_left <= self._reserve_tokens:
             allowed = self._closing.narrow(allowed)
         return ~allowed
