@@ -18,14 +18,17 @@ class TemplateFailedError(Exception):
 
 
 class TemplateProgram:
-    """A compiled template."""
+    """A compiled template.
+
+    `names` are all names that it uses, those of variables among them.
+    """
 
     def __init__(self, source: str) -> None:
         """Compile the template. Raises `TemplateFailedError`."""
         if len(source) > MAX_SOURCE_CHARACTERS:
             raise TemplateFailedError(f"is longer than {MAX_SOURCE_CHARACTERS:,} characters")
         try:
-            self._template = _compile(source)
+            self._template, self.names = _compile(source)
         except TemplateShapeError as error:
             raise TemplateFailedError(str(error)) from None
         except Exception as error:  # noqa: BLE001 - a broken template can fail anywhere in Jinja and Python's compiler
@@ -57,10 +60,14 @@ class TemplateProgram:
         return "".join(pieces)
 
 
-def _compile(source: str) -> jinja2.Template:
+def _compile(source: str) -> tuple[jinja2.Template, frozenset[str]]:
     environment = template_environment()
-    code = environment.compile(rewrite(environment.parse(source)))
-    return jinja2.Template.from_code(environment, code, environment.make_globals(None))
+    tree = rewrite(environment.parse(source))
+    names = frozenset(node.name for node in tree.find_all(jinja2.nodes.Name))
+    template = jinja2.Template.from_code(
+        environment, environment.compile(tree), environment.make_globals(None)
+    )
+    return template, names
 
 
 def describe(error: Exception) -> str:
