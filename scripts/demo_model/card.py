@@ -45,10 +45,10 @@ def write_card(card: Card) -> str:
 
 def _write_limits() -> str:
     return (
-        "It tells small stories, answers simple questions and questions about Puna, and names the sentiment of a "
-        "review, in English. It does not copy well: the JSON that it extracts has the right keys and mostly wrong "
-        "values, a story may ignore a name that you give, and sums and capitals are often wrong. To other questions "
-        "it replies that it does not know."
+        "It tells small stories, answers simple questions and questions about Puna, and names the "
+        "sentiment of a review, in English. It does not copy well: the JSON that it extracts has the "
+        "right keys and mostly wrong values, a story may ignore a name that you give, and sums and "
+        "capitals are often wrong. To other questions it replies that it does not know."
     )
 
 

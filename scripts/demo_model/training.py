@@ -26,8 +26,8 @@ break or the end of the text, keeps its logit of about zero however often it cam
 class Plan:
     """How long, how fast and on what rows to train; a step is one batch of ``batch_tokens``.
 
-    In short rows each document sees only itself, as a prompt does. The long rows at the end are one context each,
-    and show the network every position up to the context length.
+    In short rows each document sees only itself, as a prompt does. The long rows at the end are one context
+    each, and show the network every position up to the context length.
     """
 
     steps: int

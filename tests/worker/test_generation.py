@@ -1,10 +1,13 @@
 """The whole worker with the demo model: what a request gets."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 
+from fakes.tiny_models import write_sentencepiece_model
 from puna.domain.chat import Message, Role
 from puna.domain.generation import (
     ChatPrompt,
@@ -16,6 +19,7 @@ from puna.domain.generation import (
     TextDelta,
     TextPrompt,
 )
+from puna.domain.models import ModelEntry
 from puna.engine.remote import RemoteWorker
 from puna.errors import ContextOverflowError, InvalidRequestError
 
@@ -98,12 +102,25 @@ async def test_a_stop_string_ends_the_text_before_it(worker: RemoteWorker) -> No
     assert cut.finished.stop_text == stop
 
 
-async def test_a_repetition_penalty_changes_a_greedy_text(worker: RemoteWorker) -> None:
-    prompt = TextPrompt("red red red red red red red red")
-    plain = await complete(worker, GenerationRequest(prompt=prompt, sampling=GREEDY, max_tokens=20))
-    sampling = Sampling(temperature=0, repetition_penalty=2.0, frequency_penalty=1.0, presence_penalty=1.0)
-    varied = await complete(worker, GenerationRequest(prompt=prompt, sampling=sampling, max_tokens=20))
-    assert plain.text != varied.text
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(temperature=0, repetition_penalty=2.0),
+        Sampling(temperature=0, frequency_penalty=2.0),
+        Sampling(temperature=0, presence_penalty=2.0),
+    ],
+    ids=["repetition", "frequency", "presence"],
+)
+async def test_a_penalty_keeps_a_greedy_text_from_repeating_itself(
+    start_worker: Callable[..., Awaitable[RemoteWorker]], tmp_path: Path, sampling: Sampling
+) -> None:
+    """With random weights: the demo model is so sure of its words that it takes more than a penalty."""
+    path = write_sentencepiece_model(tmp_path / "tiny.gguf")
+    worker = await start_worker(ModelEntry(id="tiny", name="tiny", path=path, size_bytes=path.stat().st_size))
+    prompt = TextPrompt("the llama")
+    plain = await complete(worker, GenerationRequest(prompt=prompt, sampling=GREEDY, max_tokens=40))
+    varied = await complete(worker, GenerationRequest(prompt=prompt, sampling=sampling, max_tokens=40))
+    assert len(set(varied.text)) > len(set(plain.text))
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from puna.api.dialect import Access, Dialect, Route
 from puna.api.encoding import encode_json
 from puna.api.errors import render_default_error
 from puna.api.exchange import exchange_of
+from puna.api.model_names import check_model_name
 from puna.api.modelstudio.convert import DOCUMENTED, IONOS, from_report, to_order
 from puna.api.modelstudio.schema import GENERATE, CreatedReply
-from puna.api.model_names import check_model_name
 from puna.api.responses import json_response
 from puna.errors import ForbiddenError, NotFoundError
 from puna.jobs.job import JobReport
