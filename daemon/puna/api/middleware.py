@@ -139,7 +139,14 @@ def _end(request: web.Request, exchange: Exchange, status: int) -> None:
     if status == CLIENT_LEFT and exchange.is_complete:
         status = 200
     context_of(request).activity.end(exchange.dialect.name, status, exchange.usage)
-    _access_log.info("%s", _line(exchange, status))
+    level = logging.DEBUG if _is_routine(exchange, status) else logging.INFO
+    _access_log.log(level, "%s", _line(exchange, status))
+
+
+def _is_routine(exchange: Exchange, status: int) -> bool:
+    """Whether it is one of the looks at the daemon that programs take all the time."""
+    is_look = exchange.route is not None and not exchange.route.is_counted and exchange.head.method == "GET"
+    return is_look and status < web.HTTPBadRequest.status_code
 
 
 def _line(exchange: Exchange, status: int) -> str:

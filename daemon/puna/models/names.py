@@ -80,7 +80,8 @@ def describe_unknown(name: str, ids: Sequence[str]) -> str:
         return f"There is no model {quote(name)}. {advice}"
     more = f" and {len(ids) - _MAX_SUGGESTIONS} more" if len(ids) > _MAX_SUGGESTIONS else ""
     listed = ", ".join(f"'{known}'" for known in ids[:_MAX_SUGGESTIONS])
-    return f"There is no model {quote(name)}. There are {listed}{more}. {advice}"
+    verb = "is" if len(ids) == 1 else "are"
+    return f"There is no model {quote(name)}. There {verb} {listed}{more}. {advice}"
 
 
 def _either(ids: Sequence[str]) -> str:
