@@ -144,9 +144,9 @@ def _end(request: web.Request, exchange: Exchange, status: int) -> None:
 
 
 def _is_routine(exchange: Exchange, status: int) -> bool:
-    """Whether it is one of the looks at the daemon that programs take all the time."""
-    is_look = exchange.route is not None and not exchange.route.is_counted and exchange.head.method == "GET"
-    return is_look and status < web.HTTPBadRequest.status_code
+    """Whether it is one of the looks that Puna's own programs take all the time."""
+    is_own = exchange.dialect.access is Access.ADMIN and exchange.head.method == "GET"
+    return is_own and status < web.HTTPBadRequest.status_code
 
 
 def _line(exchange: Exchange, status: int) -> str:
