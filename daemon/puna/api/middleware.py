@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler, Middleware
 from puna.api.access import AccessRules, admit, check_preflight, find_caller
 from puna.api.body import BodyStalledError, check_declared_length
 from puna.api.context import Context, context_of
+from puna.api.dialect import Access
 from puna.api.errors import translate_error
 from puna.api.exchange import Exchange, begin_exchange, exchange_of, find_exchange
 from puna.api.guard import GuardPolicy, check_content_type, check_source
