@@ -1,5 +1,7 @@
 """From where a request may come."""
 
+from contextlib import nullcontext as does_not_raise
+
 import pytest
 
 from puna.api.guard import GuardPolicy, check_bind, check_content_type, check_source, is_from_this_machine
@@ -142,13 +144,15 @@ def test_a_page_cannot_send_what_needs_no_permission(media_type: str) -> None:
 def test_a_page_may_send_json_and_files_where_a_route_takes_them() -> None:
     json = head("POST", Sec_Fetch_Site="same-origin", Content_Type="application/json; charset=utf-8")
     files = head("POST", Origin="http://localhost:8000", Content_Type="multipart/form-data; boundary=x")
-    check_content_type(json, takes_multipart=False)
-    check_content_type(files, takes_multipart=True)
+    with does_not_raise():
+        check_content_type(json, takes_multipart=False)
+        check_content_type(files, takes_multipart=True)
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", ""])
 def test_a_program_may_send_any_content_type(media_type: str) -> None:
-    check_content_type(head("POST", Content_Type=media_type), takes_multipart=False)
+    with does_not_raise():
+        check_content_type(head("POST", Content_Type=media_type), takes_multipart=False)
 
 
 @pytest.mark.parametrize("peer", ["192.168.1.9", "8.8.8.8", "fe80::1", "::ffff:10.0.0.1", "not an address"])
@@ -174,7 +178,8 @@ def test_what_a_proxy_passes_on_comes_from_where_it_says() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "127.0.0.53"])
 def test_loopback_may_be_bound(host: str) -> None:
-    check_bind(host, has_keys=False)
+    with does_not_raise():
+        check_bind(host, has_keys=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7"])

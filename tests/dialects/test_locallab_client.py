@@ -12,23 +12,10 @@ import pytest
 from fakes.locallab_readers import chat_text
 from fakes.running_daemon import RunningDaemon, until
 from fakes.scripted_model import Script, text_of
+from fakes.trap_text import TRAP
 from puna.domain.generation import GenerationRequest, Sampling
 from puna.errors import GenerationTimeoutError, ModelLoadError, WorkerDiedError
 
-TRAP = (
-    "Hello",
-    " world",
-    " ",
-    "42",
-    "\n",
-    "Error:",
-    " not really",
-    " a\u2028b",
-    " c\u0085d",
-    " [DONE]",
-    " end.",
-    " \n",
-)
 HEARD = "Hello world 42\\nError: not really a\\nb c\\nd [DONE] end. \\n"
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
 

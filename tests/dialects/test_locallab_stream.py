@@ -12,25 +12,12 @@ from fakes.locallab_readers import (
     read_as_python_chat_client,
     read_as_python_client,
 )
+from fakes.trap_text import TRAP
 from puna.api.locallab.stream import ChatEncoder, Chunker, GenerateEncoder
 from puna.domain.generation import Finished, FinishReason, Usage
 from puna.errors import GenerationTimeoutError, PunaError, WorkerDiedError
 
 END = Finished(FinishReason.STOP, Usage(1, 1))
-TRAP = (
-    "Hello",
-    " world",
-    " ",
-    "42",
-    "\n",
-    "Error:",
-    " not really",
-    " a\u2028b",
-    " c\u0085d",
-    " [DONE]",
-    " end.",
-    " \n",
-)
 
 
 def pieces_of(*deltas: str) -> list[str]:

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
+from fakes.fake_worker import LOADED as FAKE_LOADED
 from puna.domain.generation import (
     ChatPrompt,
     Finished,
@@ -19,7 +21,8 @@ from puna.domain.generation import (
 from puna.domain.models import LoadedModel, ModelEntry, WorkerStatus
 from puna.errors import ModelLoadError, ModelNotFoundError
 
-LOADED = LoadedModel(
+LOADED = msgspec.structs.replace(
+    FAKE_LOADED,
     architecture="llama",
     description="llama 5M Q8_0",
     n_parameters=5_000_000,
@@ -28,9 +31,6 @@ LOADED = LoadedModel(
     trained_context_length=2048,
     total_cells=4096,
     slots=8,
-    threads=1,
-    gpu_layers=0,
-    backend="CPU",
     backend_reason="no GPU was found",
     has_chat_template=True,
 )
