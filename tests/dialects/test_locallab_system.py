@@ -119,6 +119,8 @@ async def test_home_is_json_for_programs_and_a_page_for_people(client: aiohttp.C
         assert answer.content_type == "text/html"
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     for route in DIALECT.routes:
-        assert f"<code>{route.method} {route.path}</code>" in page
+        assert f"<code>{route.method} {route.path.replace(':.+}', '}')}</code>" in page
+    assert page.index("Open to programs on this machine.") < page.index("<h2>spinup</h2>")
+    assert page.index("<h2>spinup</h2>") < page.index("Needs a key.")
     async with client.head("/") as answer:
         assert answer.status == 200

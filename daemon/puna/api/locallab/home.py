@@ -1,5 +1,7 @@
 """GET /: a page for people, a few facts for programs."""
 
+import re
+from collections.abc import Collection
 from html import escape
 
 from aiohttp import web
@@ -12,6 +14,8 @@ from puna.api.locallab.system import active_model
 from puna.api.registry import registry_of
 from puna.api.responses import json_response
 
+_PATTERN = re.compile(r":[^{}]+(?=})")
+"""What stands behind a name in a path, such as `.+`: of no interest to people."""
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -34,7 +38,8 @@ async def home(request: web.Request) -> web.Response:
     context = context_of(request)
     model = active_model(context)
     if "text/html" in request.headers.get("Accept", ""):
-        response = web.Response(text=_page(model, registry_of(request).dialects), content_type="text/html")
+        page = _page(model, registry_of(request).dialects, context.settings.open_dialects)
+        response = web.Response(text=page, content_type="text/html")
         response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     else:
         response = json_response(
@@ -50,13 +55,19 @@ async def home(request: web.Request) -> web.Response:
     return response
 
 
-def _page(model: str | None, dialects: tuple[Dialect, ...]) -> str:
-    lists = [_list_of(dialect) for dialect in dialects if dialect.access is not Access.ADMIN]
+def _page(model: str | None, dialects: tuple[Dialect, ...], open_dialects: Collection[str]) -> str:
+    lists = [
+        _list_of(dialect, is_open=dialect.access is Access.THIS_MACHINE or dialect.name in open_dialects)
+        for dialect in dialects
+        if dialect.access is not Access.ADMIN
+    ]
     return _PAGE.format(
         version=puna.__version__, model=escape(model or "none yet"), dialects="\n".join(lists)
     )
 
 
-def _list_of(dialect: Dialect) -> str:
-    items = [f"<li><code>{route.method} {escape(route.path)}</code></li>" for route in dialect.routes]
-    return f"<h2>{escape(dialect.name)}</h2>\n<ul>{''.join(items)}</ul>"
+def _list_of(dialect: Dialect, *, is_open: bool) -> str:
+    paths = [(route.method, _PATTERN.sub("", route.path)) for route in dialect.routes]
+    items = [f"<li><code>{method} {escape(path)}</code></li>" for method, path in paths]
+    access = "Open to programs on this machine." if is_open else "Needs a key."
+    return f"<h2>{escape(dialect.name)}</h2>\n<p>{access}</p>\n<ul>{''.join(items)}</ul>"
