@@ -32,7 +32,7 @@ def test_a_wanted_length_ends_where_the_model_was_trained_to() -> None:
 
 def test_a_full_machine_still_gets_a_context() -> None:
     plan = plan_context(trained=4096, wanted=None, slots=8, cell_bytes=131_072, free_bytes=0)
-    assert plan.context_length == 256
+    assert plan.context_length == 1024
 
 
 def test_cells_are_padded_as_llama_cpp_does() -> None:

@@ -4,7 +4,8 @@ from msgspec import Struct
 
 _LONGEST_DEFAULT = 32_768
 """Tokens for one request unless a setting asks for more: most desktops cannot fill more in reasonable time."""
-_SHORTEST = 256
+_SHORTEST = 1024
+"""However little memory is free: less is of no use for a conversation."""
 _FULL_REQUESTS = 4
 """Cells for this many requests of full length; more than that run while they are shorter."""
 _MEMORY_SHARE = 0.25

@@ -83,7 +83,7 @@ def _build(
     model = placement.model
     if not model.is_decoder:
         raise ModelLoadError(f"{Path(message.path).name} is an encoder; it does not generate text.")
-    plan = _plan_context(message, model)
+    plan = _plan_context(message, placement)
     governor = _build_governor(message, monitor)
     n_sequences = message.slots + _CACHED_SEQUENCES
     batch = Batch(min(_BATCH_TOKENS, plan.total_cells))
@@ -144,13 +144,16 @@ def _describe(
     )
 
 
-def _plan_context(message: Load, model: Model) -> ContextPlan:
+def _plan_context(message: Load, placement: Placement) -> ContextPlan:
+    """What the weights will take of this machine's memory is not free: they are mapped and read as they are used."""
+    model = placement.model
+    weights_bytes = 0 if placement.gpu_layers else model.size_bytes
     return plan_context(
         trained=model.n_ctx_train,
         wanted=message.context_length,
         slots=message.slots,
         cell_bytes=model.cell_bytes,
-        free_bytes=psutil.virtual_memory().available,
+        free_bytes=max(0, psutil.virtual_memory().available - weights_bytes),
     )
 
 
