@@ -14,7 +14,7 @@ class Logprobs:
     """The distribution over the next token, copied from logits that sampling is about to change."""
 
     def __init__(self, logits: Logits, vocabulary: Vocabulary, top: int) -> None:
-        shifted = logits.astype(np.float64) - logits.max()
+        shifted = logits.astype(np.float64) - np.max(logits)
         self._logprobs = shifted - np.log(np.exp(shifted).sum())
         self._vocabulary = vocabulary
         self._top = min(top, MAX_TOP_LOGPROBS)
