@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 from fakes.gguf_files import model_file
+from puna.api import model_names
 from puna.api.model_names import check_model_name
 from puna.errors import ModelNotFoundError
 from puna.keys.identity import LOCAL, Identity, Scope
@@ -41,3 +42,12 @@ def test_ids_pass_and_so_do_the_paths_of_those_who_manage() -> None:
     check_model_name(str(Path("/x.gguf").absolute()), LOCAL)
     with pytest.raises(ModelNotFoundError):
         check_model_name("~/x.gguf", reader)
+
+
+def test_dialects_reach_models_through_one_door() -> None:
+    """So that none forgets the check; loading and unloading by name ask for the scope manage by their routes."""
+    folder = Path(model_names.__file__).parent
+    others = [file for file in folder.rglob("*.py") if file != Path(model_names.__file__)]
+    text = "".join(file.read_text(encoding="utf-8") for file in others)
+    assert ".residency.acquire(" not in text
+    assert ".catalogue.find(" not in text

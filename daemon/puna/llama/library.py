@@ -38,14 +38,3 @@ def start() -> None:
     """Route the log and initialise the backends. Once in a process, before any other call."""
     llama_cpp.llama_log_set(log.callback, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
-
-
-def system_info() -> str:
-    """Return llama.cpp's line on instruction sets and build options."""
-    text: bytes = llama_cpp.llama_print_system_info()
-    return text.decode("utf-8", "replace")
-
-
-def supports_gpu_offload() -> bool:
-    """Return whether a GPU backend was built in and finds a device."""
-    return bool(llama_cpp.llama_supports_gpu_offload())

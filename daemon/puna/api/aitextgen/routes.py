@@ -10,16 +10,16 @@ from puna.api.context import context_of
 from puna.api.dialect import Access, Dialect, Route
 from puna.api.errors import render_default_error
 from puna.api.exchange import exchange_of
-from puna.api.model_names import check_model_name
+from puna.api.model_names import acquire_model
 from puna.api.responses import json_response
 
 
 async def generate(request: web.Request) -> web.Response:
     """POST /v1/aitextgen/generate."""
     body = GENERATE.parse(await read_body(request))
-    check_model_name(body.model, exchange_of(request).identity)
-    async with context_of(request).residency.acquire(body.model or None) as lease:
-        completion = await complete(lease, to_generation(body), exchange_of(request))
+    exchange = exchange_of(request)
+    async with acquire_model(context_of(request), exchange.identity, body.model) as lease:
+        completion = await complete(lease, to_generation(body), exchange)
         return json_response(from_completion(completion))
 
 

@@ -17,11 +17,12 @@ from puna.api.lamini.convert import to_batch_reply, to_polled_reply, to_requests
 from puna.api.lamini.polls import Poll, Polls, polls_of
 from puna.api.lamini.replies import PolledIdReply
 from puna.api.lamini.schema import COMPLETION, STREAMING, CompletionBody
-from puna.api.model_names import check_model_name
+from puna.api.model_names import acquire_model, check_model_name
 from puna.api.responses import json_response
 from puna.api.streaming import check_event
 from puna.domain.generation import Finished, GenerationRequest, Priority, TextDelta
 from puna.errors import NotFoundError
+from puna.keys.identity import Identity
 from puna.residency.coordinator import Lease
 
 
@@ -76,12 +77,14 @@ async def _answer_with_id(request: web.Request, *, is_stream: bool) -> web.Respo
 
 
 def _begin(request: web.Request, body: CompletionBody, *, is_stream: bool, fingerprint: bytes = b"") -> Poll:
-    check_model_name(body.wanted_model, exchange_of(request).identity)
+    identity = exchange_of(request).identity
+    # Before there is a poll: whoever may not use the model is told at once.
+    check_model_name(body.wanted_model, identity)
     output_type, polls = body.read_output_type(), polls_of(request)
     poll = polls.add(
         _owner_of(request), len(body.prompts), output_type, is_stream=is_stream, fingerprint=fingerprint
     )
-    background_of(request).start(_run(context_of(request), body, poll, polls))
+    background_of(request).start(_run(context_of(request), identity, body, poll, polls))
     return poll
 
 
@@ -101,9 +104,9 @@ def _owner_of(request: web.Request) -> str:
     return exchange_of(request).identity.client
 
 
-async def _run(context: Context, body: CompletionBody, poll: Poll, polls: Polls) -> None:
+async def _run(context: Context, identity: Identity, body: CompletionBody, poll: Poll, polls: Polls) -> None:
     try:
-        async with context.residency.acquire(body.wanted_model) as lease:
+        async with acquire_model(context, identity, body.wanted_model) as lease:
             # Loading may have taken longer than a stream's client is waited for.
             polls.note_interest(poll)
             poll.progress.accept()

@@ -19,7 +19,7 @@ from puna.api.lamini.errors import SHARED_PATH, render_error
 from puna.api.lamini.output_type import OutputType
 from puna.api.lamini.replies import EndpointReply, VersionReply
 from puna.api.lamini.schema import COMPLETION, FIELDS, RESERVATION, CompletionBody
-from puna.api.model_names import check_model_name
+from puna.api.model_names import acquire_model
 from puna.api.responses import json_response
 from puna.domain.generation import Completion
 from puna.errors import InvalidRequestError
@@ -81,10 +81,10 @@ def check_claimant(encoded: bytes, head: RequestHead) -> None:
 async def _complete(
     request: web.Request, body: CompletionBody, output_type: OutputType | None
 ) -> list[Completion]:
-    check_model_name(body.wanted_model, exchange_of(request).identity)
-    async with context_of(request).residency.acquire(body.wanted_model) as lease:
+    exchange = exchange_of(request)
+    async with acquire_model(context_of(request), exchange.identity, body.wanted_model) as lease:
         requests = to_requests(body, output_type, lease.loaded)
-        return await complete_all(lease, requests, exchange_of(request), at_once=lease.loaded.slots)
+        return await complete_all(lease, requests, exchange, at_once=lease.loaded.slots)
 
 
 def _reply(value: object, completions: Sequence[Completion]) -> web.Response:

@@ -18,7 +18,7 @@ from puna.api.locallab.replies import (
 )
 from puna.api.locallab.schema import LOAD
 from puna.api.locallab.system import active_model
-from puna.api.model_names import check_model_name
+from puna.api.model_names import find_model
 from puna.api.responses import json_response
 from puna.domain.models import ModelEntry, ModelState
 from puna.errors import ModelNotFoundError
@@ -35,7 +35,8 @@ async def load(request: web.Request) -> web.Response:
 async def load_in_background(request: web.Request) -> web.Response:
     """POST /models/load/{model_id}: answers at once; `/models/status/{model_id}` tells how far it is."""
     context = context_of(request)
-    entry = await context.catalogue.find(request.match_info["model_id"])
+    identity = exchange_of(request).identity
+    entry = await find_model(context, identity, request.match_info["model_id"])
     if active_model(context) == entry.id:
         return json_response(_loaded_reply(entry, already_loaded=True))
     background_of(request).start(context.residency.load(request.match_info["model_id"]))
@@ -63,8 +64,8 @@ async def current(request: web.Request) -> web.Response:
 async def status(request: web.Request) -> web.Response:
     """GET /models/status/{model_id}."""
     context = context_of(request)
-    check_model_name(request.match_info["model_id"], exchange_of(request).identity)
-    entry = await context.catalogue.find(request.match_info["model_id"])
+    identity = exchange_of(request).identity
+    entry = await find_model(context, identity, request.match_info["model_id"])
     return json_response(_status_reply(entry, _resident_of(entry, context.residency.residents())))
 
 

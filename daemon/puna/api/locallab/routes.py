@@ -19,7 +19,7 @@ from puna.api.locallab.convert import (
 from puna.api.locallab.errors import render_error
 from puna.api.locallab.schema import BATCH, CHAT, GENERATE, ChatBody, GenerateBody
 from puna.api.locallab.stream import ChatEncoder, GenerateEncoder
-from puna.api.model_names import check_model_name
+from puna.api.model_names import acquire_model
 from puna.api.responses import json_response
 from puna.api.streaming import send_stream
 from puna.keys.identity import Scope
@@ -51,8 +51,7 @@ async def generate_batch(request: web.Request) -> web.StreamResponse:
     """POST /generate/batch: all prompts at the same time, the answers in their order."""
     body = BATCH.parse(await read_body(request))
     context = context_of(request)
-    check_model_name(body.model, exchange_of(request).identity)
-    async with context.residency.acquire(body.model) as lease:
+    async with acquire_model(context, exchange_of(request).identity, body.model) as lease:
         requests = to_batch(
             body,
             instructions=context.instructions.text_for(lease.entry.id),
@@ -64,8 +63,7 @@ async def generate_batch(request: web.Request) -> web.StreamResponse:
 
 async def _generate(request: web.Request, body: GenerateBody, *, is_stream: bool) -> web.StreamResponse:
     context = context_of(request)
-    check_model_name(body.model, exchange_of(request).identity)
-    async with context.residency.acquire(body.model) as lease:
+    async with acquire_model(context, exchange_of(request).identity, body.model) as lease:
         generation = to_generation(
             body,
             instructions=context.instructions.text_for(lease.entry.id),
@@ -79,8 +77,7 @@ async def _generate(request: web.Request, body: GenerateBody, *, is_stream: bool
 
 async def _chat(request: web.Request, body: ChatBody, *, is_stream: bool) -> web.StreamResponse:
     context = context_of(request)
-    check_model_name(body.model, exchange_of(request).identity)
-    async with context.residency.acquire(body.model) as lease:
+    async with acquire_model(context, exchange_of(request).identity, body.model) as lease:
         generation = to_chat(body, instructions=context.instructions.text_for(lease.entry.id))
         if is_stream:
             return await send_stream(request, lease.generate(generation), ChatEncoder())

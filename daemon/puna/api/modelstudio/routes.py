@@ -10,7 +10,7 @@ from puna.api.dialect import Access, Dialect, Route
 from puna.api.encoding import encode_json
 from puna.api.errors import render_default_error
 from puna.api.exchange import exchange_of
-from puna.api.model_names import check_model_name
+from puna.api.model_names import find_model
 from puna.api.modelstudio.convert import DOCUMENTED, IONOS, from_report, to_order
 from puna.api.modelstudio.schema import GENERATE, CreatedReply
 from puna.api.responses import json_response
@@ -25,8 +25,7 @@ async def create(request: web.Request) -> web.Response:
     organisation_id = _organisation_of(request)
     context = context_of(request)
     order = to_order(GENERATE.parse(await read_body(request)), organisation_id)
-    check_model_name(order.model, exchange_of(request).identity)
-    await context.catalogue.find(order.model)
+    await find_model(context, exchange_of(request).identity, order.model)
     return json_response(CreatedReply(await context.jobs.submit(order)))
 
 

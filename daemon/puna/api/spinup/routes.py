@@ -5,15 +5,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from aiohttp import web
 
 from puna.api.body import read_body
 from puna.api.completion import complete
-from puna.api.context import Context, context_of
+from puna.api.context import context_of
 from puna.api.dialect import Access, Dialect, Route
 from puna.api.exchange import exchange_of
-from puna.api.model_names import check_model_name
+from puna.api.model_names import acquire_model, find_model
 from puna.api.responses import json_response
 from puna.api.spinup.convert import (
     AnswerHead,
@@ -36,19 +37,18 @@ from puna.residency.coordinator import Lease
 async def generate(request: web.Request) -> web.StreamResponse:
     """POST /api/generate."""
     body = await _read(request)
-    check_model_name(body.model, exchange_of(request).identity)
     is_unload = asks_to_unload(body.keep_alive)
     if body.prompt:
         return await _generate(request, body)
     if is_unload:
         return await _unload(request, body.model)
-    async with _acquire(context_of(request), body.model):
+    async with _acquire(request, body.model):
         return json_response(to_load_reply(body.model, "load", _now()))
 
 
 async def _generate(request: web.Request, body: GenerateBody) -> web.StreamResponse:
     began = time.monotonic()
-    async with _acquire(context_of(request), body.model) as lease:
+    async with _acquire(request, body.model) as lease:
         head = AnswerHead(secrets.token_hex(6), body.model, time.monotonic() - began)
         generation = to_generation(
             body,
@@ -62,10 +62,10 @@ async def _generate(request: web.Request, body: GenerateBody) -> web.StreamRespo
 
 
 async def _unload(request: web.Request, model: str) -> web.Response:
-    if not exchange_of(request).identity.may(Scope.MANAGE):
+    context, identity = context_of(request), exchange_of(request).identity
+    if not identity.may(Scope.MANAGE):
         raise ForbiddenError("Unloading a model needs a key with the scope manage.")
-    context = context_of(request)
-    entry = await find_by_name(model, context.catalogue.find)
+    entry = await find_by_name(model, partial(find_model, context, identity))
     await context.residency.unload(entry.id)
     return json_response(to_load_reply(model, "unload", _now()))
 
@@ -80,10 +80,11 @@ async def _read(request: web.Request) -> GenerateBody:
 
 
 @asynccontextmanager
-async def _acquire(context: Context, model: str) -> AsyncIterator[Lease]:
+async def _acquire(request: web.Request, model: str) -> AsyncIterator[Lease]:
+    context, identity = context_of(request), exchange_of(request).identity
     async with AsyncExitStack() as stack:
         yield await find_by_name(
-            model, lambda name: stack.enter_async_context(context.residency.acquire(name))
+            model, lambda name: stack.enter_async_context(acquire_model(context, identity, name))
         )
 
 
