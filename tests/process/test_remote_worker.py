@@ -159,6 +159,22 @@ async def test_a_child_that_ignores_its_pipe_is_killed(tmp_path: Path) -> None:
     assert not psutil.pid_exists(process.pid)
 
 
+@pytest.mark.parametrize(
+    ("program", "last_word"),
+    [
+        ("def inner():\n    raise ValueError('boom')\ninner()", "ValueError: boom"),
+        ("import faulthandler, os, sys; faulthandler.enable(); print('GGML_ASSERT', file=sys.stderr); os.abort()",
+         "GGML_ASSERT"),
+    ],
+)  # fmt: skip
+async def test_last_words_hold_no_traceback(tmp_path: Path, program: str, last_word: str) -> None:
+    process = await WorkerProcess.start([sys.executable, "-c", program], os.environ, tmp_path / "worker.log")
+    words = await process.describe_end()
+    await process.end(5)
+    assert last_word in words
+    assert all(trace not in words for trace in ("Traceback", "File ", "inner", "most recent call", "line "))
+
+
 def test_exit_codes_read_as_words() -> None:
     assert describe_exit(3) == "exit code 3"
     if sys.platform != "win32":

@@ -20,6 +20,8 @@ from puna.engine.protocol import (
 _LOG_TAIL_BYTES = 4096
 _LOG_LIMIT_BYTES = 1024 * 1024
 _PATH = re.compile(r"(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:]+[/\\])+")
+_TRACE = re.compile(r"\s|Traceback|Fatal Python error|(Current t|T)hread 0x|Extension modules:")
+"""Lines of a Python traceback, or of faulthandler's: they stay in the log and reach no client."""
 _LOGGED_LINES = 3
 
 
@@ -103,8 +105,8 @@ class WorkerProcess:
                 text = log.read(_LOG_TAIL_BYTES).decode("utf-8", "replace")
         except OSError:
             return []
-        lines = [_PATH.sub("", line).strip() for line in text.splitlines()]
-        return [line for line in lines if line][-_LOGGED_LINES:]
+        told = [_PATH.sub("", line).strip() for line in text.splitlines() if not _TRACE.match(line)]
+        return [line for line in told if line][-_LOGGED_LINES:]
 
 
 def describe_exit(code: int) -> str:
