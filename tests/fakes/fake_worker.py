@@ -17,13 +17,12 @@ import threading
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from puna.domain.generation import Finished, FinishReason, TextPrompt, Usage
+from puna.domain.generation import Finished, FinishReason, TextDelta, TextPrompt, Usage
 from puna.domain.models import LoadedModel, WorkerStatus
 from puna.engine import protocol
 from puna.engine.protocol import (
     Abort,
-    Delta,
-    Done,
+    Event,
     Failed,
     FromWorker,
     Generate,
@@ -92,7 +91,7 @@ class FakeWorker:
                 self.begin(request_id, request.prompt)
             case Abort(request_id):
                 self.write(
-                    Done(request_id, Finished(FinishReason.ABORT, Usage())),
+                    Event(request_id, Finished(FinishReason.ABORT, Usage())),
                     Status(WorkerStatus(steps=request_id)),
                 )
 
@@ -105,15 +104,15 @@ class FakeWorker:
                 self.writer.write(b"llama_model_loader: hello\n" * 10)
                 self.writer.flush()
             case "wait":
-                self.write(Delta(request_id, "waiting"), Status(WorkerStatus(busy_slots=1)))
+                self.write(Event(request_id, TextDelta("waiting")), Status(WorkerStatus(busy_slots=1)))
             case _:
                 assert isinstance(prompt, TextPrompt)
                 self.echo(request_id, prompt.text.split())
 
     def echo(self, request_id: int, words: Sequence[str]) -> None:
         for word in words:
-            self.write(Delta(request_id, word))
-        self.write(Done(request_id, Finished(FinishReason.STOP, Usage(len(words), len(words)))))
+            self.write(Event(request_id, TextDelta(word)))
+        self.write(Event(request_id, Finished(FinishReason.STOP, Usage(len(words), len(words)))))
 
 
 if __name__ == "__main__":

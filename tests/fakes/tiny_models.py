@@ -1,5 +1,6 @@
 """Models with random weights that llama.cpp really runs: too small to say anything, for tests of vocabularies."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,15 +52,32 @@ _CHARACTERS = [chr(code) for code in range(33, 127)] + ["▁"]
 _PUNCTUATION = ['"', '":', '",', '"}', '{"', "},", '":"', '","', '"]', '["', "}}"]
 
 
-def write_sentencepiece_model(path: Path, *, seed: int = 1) -> Path:
-    """Write a llama of one layer with a SentencePiece vocabulary: spaces are `▁`, bytes are tokens."""
+def write_sentencepiece_model(
+    path: Path,
+    *,
+    seed: int = 1,
+    control_tokens: Sequence[str] = (),
+    infill_tokens: Sequence[str] = (),
+    chat_template: str | None = None,
+) -> Path:
+    """Write a llama of one layer with a SentencePiece vocabulary: spaces are `▁`, bytes are tokens.
+
+    `infill_tokens` are prefix, suffix and middle, and among the control tokens, which come last.
+    """
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
     types = [_UNKNOWN, _CONTROL, _CONTROL, *[_BYTE] * 256]
     pieces = list(dict.fromkeys([*_WORDS, *_PUNCTUATION, *_CHARACTERS]))
     tokens += pieces
     types += [_NORMAL] * len(pieces)
-    scores = [0.0] * 259 + [-float(i) for i in range(len(pieces))]
-    file = GgufFile(_pairs(tokens, scores, types), _tensors(len(tokens)))
+    tokens += control_tokens
+    types += [_CONTROL] * len(control_tokens)
+    scores = [0.0] * 259 + [-float(i) for i in range(len(tokens) - 259)]
+    pairs = _pairs(tokens, scores, types)
+    for name, text in zip(("pre", "suf", "mid"), infill_tokens, strict=False):
+        pairs.append(pair(f"tokenizer.ggml.fim_{name}_token_id", scalar(UINT32, tokens.index(text))))
+    if chat_template is not None:
+        pairs.append(pair("tokenizer.chat_template", scalar(STRING, chat_template)))
+    file = GgufFile(pairs, _tensors(len(tokens)))
     file.data = _weights(file.tensors, seed)
     return file.write(path)
 

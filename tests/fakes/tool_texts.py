@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from puna.domain.chat import Tool
-from puna.prompting.output import (
-    ContentText,
-    OutputEvent,
-    ReasoningText,
-    ToolCallArguments,
-    ToolCallBegin,
-)
+from puna.domain.generation import OutputEvent, ReasoningDelta, TextDelta, ToolCallArguments, ToolCallBegin
 from puna.prompting.output_format import OutputFormat, choose_output_format
 from puna.prompting.parser import ReadingParser, join_events
 
@@ -223,9 +217,9 @@ def to_reply(events: Sequence[OutputEvent]) -> Reply:
     reply = Reply("", "", [])
     for event in events:
         match event:
-            case ContentText(text):
+            case TextDelta(text):
                 reply.content += text
-            case ReasoningText(text):
+            case ReasoningDelta(text):
                 reply.reasoning += text
             case ToolCallBegin(index, call_id, name):
                 assert (index, call_id) == (len(reply.calls), f"call {index}")

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from fakes.tool_texts import PONG, Reply, parse, to_reply
-from puna.prompting.output import ContentText, ReasoningText
+from puna.domain.generation import ReasoningDelta, TextDelta
 from puna.prompting.output_format import OutputFormat, choose_output_format
 from puna.prompting.thinking import to_thinking_variables
 
@@ -58,19 +58,19 @@ def test_reasoning_may_begin_in_the_prompt(marks: str, begin: str, end: str) -> 
 def test_a_text_without_reasoning_is_content(marks: str, begin: str, end: str) -> None:
     output_format = choose_output_format(marks)
     for text in ("\n\n 4.", f"The tag {begin} begins, {end} ends.", begin[:-1], " \n"):
-        assert parse(output_format, list(text)) == [ContentText(text)]
+        assert parse(output_format, list(text)) == [TextDelta(text)]
 
 
 def test_without_the_closing_tag_all_is_reasoning() -> None:
-    assert parse(THINK, ["<think>", "Hm. ", "\n", "</thi"]) == [ReasoningText("Hm. \n</thi")]
+    assert parse(THINK, ["<think>", "Hm. ", "\n", "</thi"]) == [ReasoningDelta("Hm. \n</thi")]
 
 
 def test_reasoning_streams_but_for_the_blank_at_its_end() -> None:
     parser = THINK.new_parser("<think>\n")
-    assert parser.push("\nHm. ") == [ReasoningText("Hm.")]
-    assert parser.push("Yes.\n") == [ReasoningText(" Yes.")]
+    assert parser.push("\nHm. ") == [ReasoningDelta("Hm.")]
+    assert parser.push("Yes.\n") == [ReasoningDelta(" Yes.")]
     assert parser.push("</think>\n") == []
-    assert parser.push("4") == [ContentText("4")]
+    assert parser.push("4") == [TextDelta("4")]
     assert parser.flush() == []
 
 

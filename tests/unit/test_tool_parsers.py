@@ -7,7 +7,7 @@ import pytest
 
 from fakes.tool_texts import FAMILIES, LIMA, PONG, TOOLS, Family, parse, stream, to_reply
 from puna.domain.chat import ToolCall
-from puna.prompting.output import ContentText, ToolCallArguments, ToolCallBegin
+from puna.domain.generation import TextDelta, ToolCallArguments, ToolCallBegin
 from puna.prompting.output_format import OutputFormat, new_call_id
 
 HERMES = FAMILIES["hermes"].output_format
@@ -20,7 +20,7 @@ each_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 
 def expect_no_call(family: Family, text: str) -> None:
     for pieces in ([text], list(text)):
-        assert parse(family.output_format, pieces) == [ContentText(text)]
+        assert parse(family.output_format, pieces) == [TextDelta(text)]
 
 
 @each_family
@@ -44,7 +44,7 @@ def test_however_a_text_is_split_it_says_the_same(family: Family) -> None:
 def test_without_tools_nothing_is_a_call(family: Family) -> None:
     if "<|channel|>" in family.marks:
         return
-    assert parse(family.output_format, [family.text], tools=()) == [ContentText(family.text)]
+    assert parse(family.output_format, [family.text], tools=()) == [TextDelta(family.text)]
 
 
 @each_family
@@ -141,7 +141,7 @@ def test_content_comes_at_once_but_for_what_may_be_a_marker_or_the_blank_before_
         " Bye",
         ".",
     ]
-    assert [event.text for event in stream(HERMES, pieces) if isinstance(event, ContentText)] == [
+    assert [event.text for event in stream(HERMES, pieces) if isinstance(event, TextDelta)] == [
         "Hello",
         " wor",
         "ld",
@@ -268,16 +268,16 @@ def test_gpt_oss_without_channels_is_content() -> None:
     harmony = FAMILIES["gpt-oss"].output_format
     for text in ("Hello.", "<|channel|>final", "to be or not to be"):
         for pieces in ([text], list(text)):
-            assert parse(harmony, pieces) == [ContentText(text)]
+            assert parse(harmony, pieces) == [TextDelta(text)]
 
 
 def test_gpt_oss_calls_without_tools_or_to_others_are_text() -> None:
     harmony = FAMILIES["gpt-oss"].output_format
     text = '<|channel|>commentary to=functions.ping <|constrain|>json<|message|>{"a": 1}<|call|>'
-    assert parse(harmony, [text], tools=()) == [ContentText('{"a": 1}')]
-    assert parse(harmony, [text.replace("functions.ping", "python")]) == [ContentText('{"a": 1}')]
+    assert parse(harmony, [text], tools=()) == [TextDelta('{"a": 1}')]
+    assert parse(harmony, [text.replace("functions.ping", "python")]) == [TextDelta('{"a": 1}')]
     broken = text.replace('{"a": 1}', "none")
-    assert parse(harmony, [broken]) == [ContentText("none")]
+    assert parse(harmony, [broken]) == [TextDelta("none")]
 
 
 MEGABYTE, PART_OF_IT = 1_000_000, 100_000

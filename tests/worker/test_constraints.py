@@ -190,7 +190,7 @@ async def test_constrained_and_free_texts_run_side_by_side(worker: RemoteWorker)
         JsonSchemaConstraint("not json"),
         JsonSchemaConstraint("[1]"),
         JsonSchemaConstraint('{"type": "nonsense"}'),
-        JsonSchemaConstraint('{"type":"string","x":"' + "y" * 70_000 + '"}'),
+        JsonSchemaConstraint('{"type":"string","x":"' + "y" * 1_100_000 + '"}'),
         JsonSchemaConstraint('{"a":' * 60 + "1" + "}" * 60),
         JsonSchemaConstraint("[" * 100_000),
         JsonSchemaConstraint('{"$ref": "#/definitions/missing"}'),

@@ -14,6 +14,7 @@ from puna.domain.generation import (
     FinishReason,
     GenerationRequest,
     Sampling,
+    Started,
     TextDelta,
     TextPrompt,
 )
@@ -87,6 +88,7 @@ async def test_leaving_in_the_prompt_frees_the_slot(worker: RemoteWorker) -> Non
 async def test_leaving_in_the_text_frees_the_slot_and_keeps_the_others(worker: RemoteWorker) -> None:
     staying = asyncio.create_task(finish(worker, request("Once upon", max_tokens=300)))
     async with aclosing(worker.generate(request("There was", max_tokens=None))) as events:
+        assert isinstance(await anext(events), Started)
         assert isinstance(await anext(events), TextDelta)
     await asyncio.sleep(0)
     assert (await staying).reason in (FinishReason.LENGTH, FinishReason.STOP)
@@ -131,7 +133,7 @@ async def test_a_long_prompt_does_not_stall_a_text(worker: RemoteWorker) -> None
 async def test_killing_the_worker_ends_all_eight_streams(worker: RemoteWorker) -> None:
     streams = [worker.generate(long_request(f"{i} time", characters=1800)) for i in range(8)]
     for stream in streams:
-        assert isinstance(await anext(stream), TextDelta)
+        assert isinstance(await anext(stream), Started)
     psutil.Process(worker.pid).kill()
     for stream in streams:
         with pytest.raises(WorkerDiedError, match="loaded again"):

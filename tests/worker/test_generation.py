@@ -16,6 +16,7 @@ from puna.domain.generation import (
     FinishReason,
     GenerationRequest,
     Sampling,
+    Started,
     TextDelta,
     TextPrompt,
 )
@@ -46,12 +47,14 @@ def chat(text: str, *, system: str | None = None) -> ChatPrompt:
 
 async def test_a_story_is_streamed_in_small_pieces_and_stops_by_itself(worker: RemoteWorker) -> None:
     events = [e async for e in worker.generate(GenerationRequest(prompt=STORY, sampling=GREEDY))]
-    *deltas, last = events
+    started, *deltas, last = events
+    assert isinstance(started, Started)
     assert len(deltas) > 20
     assert all(isinstance(delta, TextDelta) and delta.text for delta in deltas)
     assert isinstance(last, Finished)
     assert last.reason is FinishReason.STOP
     assert last.usage.completion_tokens >= len(deltas)
+    assert last.usage.prompt_tokens == started.prompt_tokens
     assert last.timing.decode_s > 0
 
 

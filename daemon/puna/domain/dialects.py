@@ -7,10 +7,10 @@ class DialectName(StrEnum):
     """APIs that keys and rate limits may be set for; Puna's own are not among them."""
 
     LOCALLAB = "locallab"
-    SPINUP = "spinup"
     AITEXTGEN = "aitextgen"
     MODELSTUDIO = "modelstudio"
     LAMINI = "lamini"
     OPENAI = "openai"
     OLLAMA = "ollama"
+    """Spin-Up's API too, which is Ollama's `/api/generate` behind a key."""
     ANTHROPIC = "anthropic"

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from puna.domain.chat import Message
+from puna.domain.chat import Message, Tool, ToolCall, ToolChoice
 from puna.domain.constraint import Constraint
 
 
@@ -30,6 +30,8 @@ class Sampling(Struct, frozen=True, kw_only=True):
     """-2 to 2, subtracted once."""
     penalty_window: int = 64
     """How many of the last tokens the penalties look at."""
+    penalises_prompt: bool = True
+    """Whether the prompt's last tokens are among them, or only those of the text."""
     logit_bias: tuple[tuple[int, float], ...] = ()
     """Pairs of a token id and what is added to its logit, -100 to 100; unknown ids are left out."""
     seed: int | None = None
@@ -42,13 +44,38 @@ class TextPrompt(Struct, frozen=True, tag="text"):
     text: str
 
 
+class TokenPrompt(Struct, frozen=True, tag="tokens"):
+    """A prompt in tokens of the model's own vocabulary, to which nothing is added."""
+
+    tokens: tuple[int, ...]
+
+
+class InfillPrompt(Struct, frozen=True, tag="infill"):
+    """Text with a gap, for models that were trained to fill one."""
+
+    prefix: str
+    suffix: str
+
+
 class ChatPrompt(Struct, frozen=True, tag="chat"):
-    """A conversation that the model's chat template renders."""
+    """A conversation that the model's chat template renders.
+
+    Where the last message is the assistant's, without calls, the answer goes on from it. What the model thinks
+    and the tools that it calls come as events of their own.
+    """
 
     messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    choice: ToolChoice = ToolChoice()
+    is_thinking: bool | None = None
+    """Whether the model shall think before it speaks, as far as its template can be told; None is its default."""
+    effort: str | None = None
+    """How much: `none` to `xhigh`, or a word of the template's own."""
+    template_variables: str = "{}"
+    """Further values for the template, as JSON text of an object; names that it does not know do nothing."""
 
 
-Prompt = TextPrompt | ChatPrompt
+Prompt = TextPrompt | TokenPrompt | InfillPrompt | ChatPrompt
 
 
 class Priority(StrEnum):
@@ -85,6 +112,8 @@ class FinishReason(StrEnum):
     """An end-of-generation token or a stop string."""
     LENGTH = "length"
     """`max_tokens`, `max_time_s` or the end of the context."""
+    TOOL_CALLS = "tool_calls"
+    """As `STOP`, after the model called tools."""
     ABORT = "abort"
     """The client left, or the request was cancelled."""
 
@@ -128,12 +157,50 @@ class TokenLogprob(Struct, frozen=True):
     """The most likely tokens in its place, the best first."""
 
 
-class TextDelta(Struct, frozen=True, tag="delta"):
-    """More text of an open request, never half a character; empty only where it carries log probabilities."""
+class Started(Struct, frozen=True, tag="started"):
+    """The prompt is computed; comes once, right before the first of the other events."""
+
+    prompt_tokens: int
+    cached_tokens: int = 0
+    """Of them, those from the prefix cache."""
+
+
+class TextDelta(Struct, frozen=True, tag="text"):
+    """More content of an open request, never half a character; empty only where it carries log probabilities."""
 
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()
-    """Of the tokens since the last delta, where the request wants them."""
+    """Of the tokens of the content since the last delta, where the request wants them."""
+
+
+class ReasoningDelta(Struct, frozen=True, tag="reasoning"):
+    """More of what the model thinks before it speaks; of conversations only."""
+
+    text: str
+
+
+class ToolCallBegin(Struct, frozen=True, tag="tool_call"):
+    """A call has begun; its name is certain."""
+
+    index: int
+    """Which call of this text it is, from 0."""
+    id: str
+    name: str
+
+
+class ToolCallArguments(Struct, frozen=True, tag="tool_arguments"):
+    """More of the arguments of the call that began last.
+
+    Joined they are compact JSON text of an object. A text that ends within a call, or breaks its format there,
+    leaves them open, so that they never parse as something that the model did not say.
+    """
+
+    index: int
+    text: str
+
+
+OutputEvent = TextDelta | ReasoningDelta | ToolCallBegin | ToolCallArguments
+"""What a model's text is made of."""
 
 
 class Finished(Struct, frozen=True, tag="finished"):
@@ -146,11 +213,54 @@ class Finished(Struct, frozen=True, tag="finished"):
     """The stop string that was found, when one was."""
 
 
-GenerationEvent = TextDelta | Finished
+GenerationEvent = Started | OutputEvent | Finished
 
 
 class Completion(Struct, frozen=True):
-    """A whole text, for answers that are not streamed."""
+    """A whole answer, for those that are not streamed."""
 
     text: str
+    """The content."""
     finished: Finished
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Of the content's tokens, where the request wants them."""
+
+
+class CompletionBuilder:
+    """Puts the events of one request together."""
+
+    def __init__(self) -> None:
+        self._content: list[str] = []
+        self._reasoning: list[str] = []
+        self._logprobs: list[TokenLogprob] = []
+        self._calls: list[ToolCallBegin] = []
+        self._arguments: list[list[str]] = []
+
+    def push(self, event: OutputEvent) -> None:
+        """Take in the next event."""
+        match event:
+            case TextDelta(text, logprobs):
+                self._content.append(text)
+                self._logprobs.extend(logprobs)
+            case ReasoningDelta(text):
+                self._reasoning.append(text)
+            case ToolCallBegin():
+                self._calls.append(event)
+                self._arguments.append([])
+            case ToolCallArguments(_, text):
+                self._arguments[-1].append(text)
+
+    def finish(self, finished: Finished) -> Completion:
+        """Return the answer."""
+        return Completion(
+            "".join(self._content),
+            finished,
+            "".join(self._reasoning),
+            tuple(
+                ToolCall(call.id, call.name, "".join(arguments))
+                for call, arguments in zip(self._calls, self._arguments, strict=True)
+            ),
+            tuple(self._logprobs),
+        )

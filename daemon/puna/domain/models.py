@@ -6,6 +6,14 @@ from pathlib import Path
 from msgspec import Struct
 
 
+class ModelKind(StrEnum):
+    """What a model is for; its file tells."""
+
+    TEXT = "text"
+    EMBEDDING = "embedding"
+    RERANKER = "reranker"
+
+
 class ModelEntry(Struct, frozen=True, kw_only=True):
     """One model that can be run, as the catalogue lists it."""
 
@@ -19,6 +27,21 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     architecture: str = ""
     context_length: int = 0
     """Tokens that the model was trained for; 0 where the file does not say."""
+    kind: ModelKind = ModelKind.TEXT
+    parameter_count: int = 0
+    quantisation: str = ""
+    """Such as `Q4_K_M`."""
+    embedding_length: int = 0
+    """Components of a token's vector; for embedding models, of the text's."""
+    can_think: bool = False
+    """Whether the chat template speaks of reasoning."""
+    can_call_tools: bool = False
+    """Whether the chat template shows tools; where it does not, Puna describes them in a system message."""
+    can_infill: bool = False
+    """Whether the vocabulary has the tokens for a gap in the text."""
+    chat_template: str | None = None
+    modified_s: float = 0.0
+    """When the file was changed last, in seconds since 1970."""
 
 
 class ModelState(StrEnum):
@@ -62,6 +85,13 @@ class LoadedModel(Struct, frozen=True, kw_only=True):
     backend_reason: str
     """Why there and nowhere better."""
     has_chat_template: bool
+    kind: ModelKind = ModelKind.TEXT
+    embedding_length: int = 0
+    """Components of a vector, where the model embeds."""
+    can_think: bool = False
+    """Whether the chat template speaks of reasoning."""
+    can_infill: bool = False
+    """Whether the model takes an `InfillPrompt`."""
     devices: tuple[Device, ...] = ()
     load_s: float = 0.0
 

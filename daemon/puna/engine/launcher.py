@@ -75,6 +75,7 @@ class WorkerLauncher:
     def _message(self, entry: ModelEntry) -> Load:
         return Load(
             path=str(entry.path),
+            kind=entry.kind,
             context_length=self._options.context_length,
             slots=self._options.slots,
             threads=self._options.threads,

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from puna.domain.generation import Finished, GenerationRequest, TokenLogprob
-from puna.domain.models import LoadedModel, WorkerStatus
+from puna.domain.embedding import Embedding, EmbeddingRequest, Ranking, RankingRequest
+from puna.domain.generation import GenerationEvent, GenerationRequest, Prompt
+from puna.domain.models import LoadedModel, ModelKind, WorkerStatus
 from puna.errors import ErrorKind
 
 MAX_FRAME_BYTES = 256 * 1024 * 1024
@@ -30,6 +31,8 @@ class Load(Struct, frozen=True, kw_only=True, tag="load"):
     """Load this model. The first message of the daemon, sent once."""
 
     path: str
+    kind: ModelKind = ModelKind.TEXT
+    """What it is loaded for; the worker answers requests of this kind only."""
     context_length: int | None = None
     """Tokens for one request; None fits it to the model and to memory."""
     slots: int = 8
@@ -46,6 +49,27 @@ class Generate(Struct, frozen=True, tag="generate"):
     request: GenerationRequest
 
 
+class Embed(Struct, frozen=True, tag="embed"):
+    """Compute vectors; answered by `Embedded`."""
+
+    request_id: int
+    request: EmbeddingRequest
+
+
+class Rank(Struct, frozen=True, tag="rank"):
+    """Rank documents; answered by `Ranked`."""
+
+    request_id: int
+    request: RankingRequest
+
+
+class Count(Struct, frozen=True, tag="count"):
+    """Count the tokens of a prompt; answered by `Counted`."""
+
+    request_id: int
+    prompt: Prompt
+
+
 class Abort(Struct, frozen=True, tag="abort"):
     """Nobody wants this request any more. Unknown ids are ignored: it may just have finished."""
 
@@ -56,7 +80,7 @@ class Shutdown(Struct, frozen=True, tag="shutdown"):
     """End open requests with reason `abort` and exit with 0."""
 
 
-ToWorker = Load | Generate | Abort | Shutdown
+ToWorker = Load | Generate | Embed | Rank | Count | Abort | Shutdown
 
 
 class Loading(Struct, frozen=True, tag="loading"):
@@ -71,19 +95,32 @@ class Loaded(Struct, frozen=True, tag="loaded"):
     model: LoadedModel
 
 
-class Delta(Struct, frozen=True, tag="delta"):
-    """More text of an open request."""
+class Event(Struct, frozen=True, tag="event"):
+    """What happened to an open request; nothing more comes for it after `Finished`."""
 
     request_id: int
-    text: str
-    logprobs: tuple[TokenLogprob, ...] = ()
+    event: GenerationEvent
 
 
-class Done(Struct, frozen=True, tag="done"):
-    """The request ended as it should; nothing more comes for it."""
+class Embedded(Struct, frozen=True, tag="embedded"):
+    """The vectors are there; nothing more comes for the request."""
 
     request_id: int
-    finished: Finished
+    embedding: Embedding
+
+
+class Ranked(Struct, frozen=True, tag="ranked"):
+    """The ranking is there; nothing more comes for the request."""
+
+    request_id: int
+    ranking: Ranking
+
+
+class Counted(Struct, frozen=True, tag="counted"):
+    """The tokens are counted; nothing more comes for the request."""
+
+    request_id: int
+    tokens: int
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -100,7 +137,7 @@ class Status(Struct, frozen=True, tag="status"):
     status: WorkerStatus
 
 
-FromWorker = Loading | Loaded | Delta | Done | Failed | Status
+FromWorker = Loading | Loaded | Event | Embedded | Ranked | Counted | Failed | Status
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(list[ToWorker])

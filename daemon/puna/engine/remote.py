@@ -2,15 +2,20 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 
-from puna.domain.generation import Finished, GenerationEvent, GenerationRequest, TextDelta
+from puna.domain.embedding import Embedding, EmbeddingRequest, Ranking, RankingRequest
+from puna.domain.generation import Finished, GenerationEvent, GenerationRequest, Prompt
 from puna.domain.models import LoadedModel, WorkerStatus
 from puna.engine.process import WorkerProcess
 from puna.engine.protocol import (
     Abort,
-    Delta,
-    Done,
+    Count,
+    Counted,
+    Embed,
+    Embedded,
+    Event,
     Failed,
     FromWorker,
     Generate,
@@ -18,6 +23,8 @@ from puna.engine.protocol import (
     Loaded,
     Loading,
     ProtocolError,
+    Rank,
+    Ranked,
     Shutdown,
     Status,
 )
@@ -33,7 +40,17 @@ from puna.errors import (
 
 _SHUTDOWN_GRACE_S = 3.0
 
-Event = GenerationEvent | PunaError
+Answer = GenerationEvent | Embedding | Ranking | int | PunaError
+
+
+class _Stream:
+    """What comes back for one request."""
+
+    def __init__(self, request_id: int) -> None:
+        self.request_id = request_id
+        self.answers: asyncio.Queue[Answer] = asyncio.Queue()
+        self.is_over = False
+        """Whether the worker has nothing more to say."""
 
 
 class RemoteWorker:
@@ -47,7 +64,7 @@ class RemoteWorker:
         self._model = model
         self._timeout_s = generation_timeout_s
         self._status = WorkerStatus(threads=loaded.threads)
-        self._streams: dict[int, asyncio.Queue[Event]] = {}
+        self._streams: dict[int, _Stream] = {}
         self._ids = itertools.count(1)
         self._how_it_ended: str | None = None
         self._is_closing = False
@@ -75,24 +92,34 @@ class RemoteWorker:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """Yield the events of one request; see `puna.residency.ports.Worker`."""
-        if not self.is_alive:
-            raise self._describe_end()
-        request_id = next(self._ids)
-        events: asyncio.Queue[Event] = asyncio.Queue()
-        self._streams[request_id] = events
-        is_over = False
-        try:
-            await self._send(Generate(request_id, request))
-            while not is_over:
-                event = await self._next(events)
-                is_over = not isinstance(event, TextDelta)
-                if isinstance(event, PunaError):
-                    raise event
+        with self._open() as stream:
+            await self._send(Generate(stream.request_id, request))
+            while not stream.is_over:
+                event = await self._next(stream)
+                assert isinstance(event, GenerationEvent)
+                stream.is_over = isinstance(event, Finished)
                 yield event
-        finally:
-            del self._streams[request_id]
-            if not is_over:
-                self._process.write_soon([Abort(request_id)])
+
+    async def embed(self, request: EmbeddingRequest) -> Embedding:
+        """Return the vectors of some texts; see `puna.residency.ports.Worker`."""
+        with self._open() as stream:
+            answer = await self._ask(Embed(stream.request_id, request), stream)
+            assert isinstance(answer, Embedding)
+            return answer
+
+    async def rank(self, request: RankingRequest) -> Ranking:
+        """Return how well documents answer a query; see `puna.residency.ports.Worker`."""
+        with self._open() as stream:
+            answer = await self._ask(Rank(stream.request_id, request), stream)
+            assert isinstance(answer, Ranking)
+            return answer
+
+    async def count_tokens(self, prompt: Prompt) -> int:
+        """Return the tokens of a prompt; see `puna.residency.ports.Worker`."""
+        with self._open() as stream:
+            answer = await self._ask(Count(stream.request_id, prompt), stream)
+            assert isinstance(answer, int)
+            return answer
 
     async def close(self) -> None:
         """End the child; open requests fail. Idempotent."""
@@ -102,7 +129,28 @@ class RemoteWorker:
         await self._process.end(_SHUTDOWN_GRACE_S)
         await self._pump
 
-    async def _send(self, message: Generate) -> None:
+    @contextmanager
+    def _open(self) -> Iterator[_Stream]:
+        """Listen for the answers to one request; one that is left before its end is aborted."""
+        if not self.is_alive:
+            raise self._describe_end()
+        stream = _Stream(next(self._ids))
+        self._streams[stream.request_id] = stream
+        try:
+            yield stream
+        finally:
+            del self._streams[stream.request_id]
+            if not stream.is_over:
+                self._process.write_soon([Abort(stream.request_id)])
+
+    async def _ask(self, message: Embed | Rank | Count, stream: _Stream) -> Answer:
+        """Return the one answer to a message."""
+        await self._send(message)
+        answer = await self._next(stream)
+        stream.is_over = True
+        return answer
+
+    async def _send(self, message: Generate | Embed | Rank | Count) -> None:
         try:
             await self._process.write([message])
         except (ConnectionError, RuntimeError):
@@ -111,12 +159,17 @@ class RemoteWorker:
         except (UnicodeEncodeError, OverflowError) as error:
             raise InvalidRequestError(f"The request cannot be passed on: {error}.") from error
 
-    async def _next(self, events: asyncio.Queue[Event]) -> Event:
-        if not events.empty():
-            return events.get_nowait()
+    async def _next(self, stream: _Stream) -> Answer:
+        answer = stream.answers.get_nowait() if not stream.answers.empty() else await self._wait(stream)
+        if isinstance(answer, PunaError):
+            stream.is_over = True
+            raise answer
+        return answer
+
+    async def _wait(self, stream: _Stream) -> Answer:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await events.get()
+                return await stream.answers.get()
         except TimeoutError:
             raise GenerationTimeoutError(
                 f"Nothing came from the model for {self._timeout_s:.0f} s; the request was given up."
@@ -131,8 +184,8 @@ class RemoteWorker:
         except ProtocolError:
             self._process.kill()
         self._how_it_ended = await self._process.describe_end()
-        for events in self._streams.values():
-            events.put_nowait(self._describe_end())
+        for stream in self._streams.values():
+            stream.answers.put_nowait(self._describe_end())
 
     def _describe_end(self) -> PunaError:
         if self._is_closing:
@@ -146,10 +199,12 @@ class RemoteWorker:
 
     def _dispatch(self, message: FromWorker) -> None:
         match message:
-            case Delta(request_id, text, logprobs):
-                self._put(request_id, TextDelta(text, logprobs))
-            case Done(request_id, finished):
-                self._finish(request_id, finished)
+            case Event(request_id, event):
+                # Requests that are open when the worker is told to end fail as one; see `_describe_end`.
+                if not (self._is_closing and isinstance(event, Finished)):
+                    self._put(request_id, event)
+            case Embedded(request_id, answer) | Ranked(request_id, answer) | Counted(request_id, answer):
+                self._put(request_id, answer)
             case Failed(int(request_id), kind, text):
                 self._put(request_id, error_of_kind(kind, text))
             case Status(status):
@@ -157,14 +212,10 @@ class RemoteWorker:
             case Failed() | Loading() | Loaded():
                 raise ProtocolError(f"{type(message).__name__} after the load")
 
-    def _finish(self, request_id: int, finished: Finished) -> None:
-        if not self._is_closing:
-            self._put(request_id, finished)
-
-    def _put(self, request_id: int, event: Event) -> None:
-        events = self._streams.get(request_id)
-        if events is not None:
-            events.put_nowait(event)
+    def _put(self, request_id: int, answer: Answer) -> None:
+        stream = self._streams.get(request_id)
+        if stream is not None:
+            stream.answers.put_nowait(answer)
 
 
 async def load(

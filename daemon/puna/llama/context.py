@@ -10,8 +10,10 @@ from puna.llama import library
 from puna.llama.abort_flag import AbortFlag
 from puna.llama.batch import Batch
 from puna.llama.model import LlamaError, Model
+from puna.llama.pooling import Pooling
 
 Logits = np.ndarray[tuple[int], np.dtype[np.float32]]
+Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 _ABORTED = 2
 
 
@@ -31,14 +33,31 @@ class DecodeResult(IntEnum):
 class Context:
     """One unified cache for all sequences of a model. Owned by one thread, but for `abort_flag`."""
 
-    def __init__(self, model: Model, *, n_ctx: int, n_batch: int, n_seq_max: int, n_threads: int) -> None:
-        """Allocate the cache and the compute buffers. Raises `LlamaError` when memory does not allow it."""
+    def __init__(
+        self,
+        model: Model,
+        *,
+        n_ctx: int,
+        n_batch: int,
+        n_seq_max: int,
+        n_threads: int,
+        n_outputs_max: int | None = None,
+        pooling: Pooling | None = None,
+    ) -> None:
+        """Allocate the cache and the compute buffers; with `pooling` it computes vectors, without it logits.
+
+        `n_outputs_max` tokens of a batch have outputs at most, None one for each sequence; of each, llama.cpp keeps
+        logits in any case. Raises `LlamaError` when memory does not allow it.
+        """
         self.abort_flag = AbortFlag()
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = params.n_ubatch = n_batch
         params.n_seq_max = n_seq_max
-        params.n_outputs_max = n_seq_max
+        params.n_outputs_max = n_outputs_max or n_seq_max
+        if pooling is not None:
+            params.embeddings = True
+            params.pooling_type = pooling
         params.n_threads = params.n_threads_batch = n_threads
         params.kv_unified = True
         params.abort_callback = self.abort_flag.callback
@@ -85,6 +104,26 @@ class Context:
         pointer = llama_cpp.llama_get_logits_ith(self.handle, index)
         view: Logits = np.ctypeslib.as_array(pointer, shape=(n_vocab,))
         return view
+
+    def pooled(self, sequence: int, size: int) -> Vector:
+        """Return a copy of what the last decode pooled of a sequence: its vector, or the outputs of its classifier.
+
+        `size` is `Model.n_embd_out`, or `Model.n_cls_out` with `Pooling.RANK`. Raises `LlamaError` without one.
+        """
+        pointer = llama_cpp.llama_get_embeddings_seq(self.handle, sequence)
+        if not pointer:
+            raise LlamaError("llama.cpp has no vector for the sequence")
+        view: Vector = np.ctypeslib.as_array(pointer, shape=(size,))
+        return view.copy()
+
+    def set_pooling(self, *, is_on: bool) -> None:
+        """Make every token of the next batches an output that is pooled, or (off) those alone that want logits."""
+        llama_cpp.llama_set_embeddings(self.handle, is_on)
+
+    def clear(self) -> None:
+        """Free all cells; models that keep none have nothing to free."""
+        if self._memory:
+            llama_cpp.llama_memory_clear(self._memory, False)
 
     def copy_sequence(self, source: int, target: int, length: int) -> None:
         """Share the first `length` cells of a sequence with an empty one; nothing is computed or moved."""

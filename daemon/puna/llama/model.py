@@ -7,6 +7,7 @@ from pathlib import Path
 import llama_cpp
 
 from puna.llama import library
+from puna.llama.pooling import Pooling
 from puna.llama.vocabulary import Vocabulary
 
 _TEXT_BYTES = 512
@@ -99,11 +100,44 @@ class Model:
         text = self.metadata(f"{self.architecture}.attention.{key}") or ""
         return int(text) if text.isdigit() else 0
 
-    @property
-    def chat_template(self) -> str | None:
-        """The model's own Jinja template; None when it has none."""
-        text: bytes | None = llama_cpp.llama_model_chat_template(self.handle, None)
+    def chat_template(self, name: str | None = None) -> str | None:
+        """Return the model's own Jinja template, the default one or a further one such as `tool_use`, if it has it."""
+        encoded = None if name is None else name.encode()
+        text: bytes | None = llama_cpp.llama_model_chat_template(self.handle, encoded)
         return None if text is None else text.decode("utf-8", "replace")
+
+    @property
+    def pooling(self) -> Pooling | None:
+        """How the file says that the vectors of an input become one; None where it says nothing."""
+        text = self.metadata(f"{self.architecture}.pooling_type") or ""
+        known = {str(pooling.value): pooling for pooling in Pooling}
+        return known.get(text)
+
+    @property
+    def pools_last(self) -> bool:
+        """Whether it reads from left to right and only the last token of an input makes its vector.
+
+        Of rerankers those of Qwen3 do (`build_pooling` in llama-graph.cpp).
+        """
+        if self.metadata(f"{self.architecture}.attention.causal") == "false":
+            return False
+        is_last_ranked = self.pooling is Pooling.RANK and self.architecture in {"qwen3", "qwen3vl"}
+        return self.pooling is Pooling.LAST or is_last_ranked
+
+    @property
+    def n_embd_out(self) -> int:
+        """Components of the vector of an input."""
+        return int(llama_cpp.llama_model_n_embd_out(self.handle))
+
+    @property
+    def n_cls_out(self) -> int:
+        """Outputs of the classifier, of a reranker."""
+        return int(llama_cpp.llama_model_n_cls_out(self.handle))
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether it encodes its input apart from decoding, as T5 does; BERT and its kin do not count."""
+        return bool(llama_cpp.llama_model_has_encoder(self.handle))
 
     @property
     def can_trim(self) -> bool:

@@ -1,11 +1,21 @@
 """A model's vocabulary: text to tokens and back."""
 
 import ctypes
+from collections.abc import Iterable
 
 import llama_cpp
+from msgspec import Struct
 
 _PIECE_BYTES = 64
 _INT32_MAX = 2**31 - 1
+
+
+class InfillTokens(Struct, frozen=True):
+    """Tokens that stand around a gap in a text, for models that were trained to fill it."""
+
+    prefix: int
+    suffix: int
+    middle: int
 
 
 class Vocabulary:
@@ -57,6 +67,42 @@ class Vocabulary:
     def is_end(self, token: int) -> bool:
         """Return whether a token ends the generation (end of text, of turn or of message)."""
         return token in self.end_tokens
+
+    def find_special(self, texts: Iterable[str]) -> dict[str, int]:
+        """Return those of the texts that are one special token, as llguidance takes them, with its id.
+
+        That is a control token, or one that a user defined and that stands in angle brackets.
+        """
+        found = {}
+        for text in texts:
+            tokens = self.tokenize(text, add_special=False, parse_special=True)
+            if len(tokens) == 1 and self._is_special(tokens[0], text):
+                found[text] = tokens[0]
+        return found
+
+    def _is_special(self, token: int, text: str) -> bool:
+        attributes: int = llama_cpp.llama_vocab_get_attr(self.handle, token)
+        if attributes & llama_cpp.LLAMA_TOKEN_ATTR_CONTROL:
+            return True
+        is_defined = attributes & llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
+        return bool(is_defined) and text.startswith("<") and text.endswith(">")
+
+    @property
+    def opening(self) -> list[int]:
+        """The tokens that the model wants before every text: its beginning-of-text token, or none."""
+        if not llama_cpp.llama_vocab_get_add_bos(self.handle):
+            return []
+        return [int(llama_cpp.llama_vocab_bos(self.handle))]
+
+    @property
+    def infill_tokens(self) -> InfillTokens | None:
+        """The tokens around a gap; None where the model cannot fill one."""
+        tokens = InfillTokens(
+            int(llama_cpp.llama_vocab_fim_pre(self.handle)),
+            int(llama_cpp.llama_vocab_fim_suf(self.handle)),
+            int(llama_cpp.llama_vocab_fim_mid(self.handle)),
+        )
+        return None if min(tokens.prefix, tokens.suffix, tokens.middle) < 0 else tokens
 
     @property
     def bos_text(self) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from puna.domain.generation import TextDelta
 from puna.prompting.landmarks import Landmarks
-from puna.prompting.output import ContentText, Reading
+from puna.prompting.output import Reading
 from puna.prompting.reader import BLANK, HeldBlank, MalformedError, TextReader, Waiting, convert
 from puna.prompting.tools.format import Calls, Opener, ToolFormat
 
@@ -40,7 +41,7 @@ class ContentReading:
                 break
             if opener is None:
                 self._reader.skip(len(landmark))
-        yield ContentText(self._held.flush())
+        yield TextDelta(self._held.flush())
 
     def _find_leading(self) -> Waiting[Opener | None]:
         """Return the opener that stands at the beginning of what comes, white space aside."""
@@ -70,13 +71,13 @@ class ContentReading:
             yield event
         return self._is_behind_call
 
-    def _to_event(self, text: str) -> ContentText | None:
+    def _to_event(self, text: str) -> TextDelta | None:
         """Return what is certain to be content; behind a call it begins with what is no white space."""
         if self._is_behind_call:
             text = text.lstrip(BLANK)
             self._is_behind_call = not text
         certain = self._held.push(text)
-        return ContentText(certain) if certain else None
+        return TextDelta(certain) if certain else None
 
 
 def _sort(openers: Iterable[Opener]) -> list[Opener]:

@@ -3,42 +3,7 @@
 from collections.abc import Generator
 from typing import Protocol, TypeVar
 
-from msgspec import Struct
-
-
-class ContentText(Struct, frozen=True, tag="content"):
-    """More of what the assistant says."""
-
-    text: str
-
-
-class ReasoningText(Struct, frozen=True, tag="reasoning"):
-    """More of what the assistant thinks before it speaks."""
-
-    text: str
-
-
-class ToolCallBegin(Struct, frozen=True, tag="tool_call"):
-    """A call has begun; its name is certain."""
-
-    index: int
-    """Which call of this text it is, from 0."""
-    id: str
-    name: str
-
-
-class ToolCallArguments(Struct, frozen=True, tag="tool_arguments"):
-    """More of the arguments of the call that began last.
-
-    Joined they are compact JSON text of an object. A text that ends within a call, or breaks its format there,
-    leaves them open, so that they never parse as something that the model did not say.
-    """
-
-    index: int
-    text: str
-
-
-OutputEvent = ContentText | ReasoningText | ToolCallBegin | ToolCallArguments
+from puna.domain.generation import OutputEvent
 
 Result = TypeVar("Result")
 Reading = Generator[OutputEvent | None, None, Result]

@@ -5,16 +5,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from puna.domain.chat import Tool, ToolChoice
-from puna.domain.constraint import Constraint
+from puna.domain.constraint import Constraint, JsonSchemaConstraint
 from puna.prompting.content import ContentReading
 from puna.prompting.output import OutputParser, Reading
 from puna.prompting.parser import ReadingParser
 from puna.prompting.reader import TextReader
 from puna.prompting.reasoning import THINK, ReasoningTags, choose_reasoning_tags, read_reasoning
 from puna.prompting.tools.choice import choose_tool_format
-from puna.prompting.tools.constraint import constrain_calls
+from puna.prompting.tools.constraint import constrain_answer, constrain_calls, write_reasoning
 from puna.prompting.tools.format import Calls, SpecialTokens, ToolFormat
-from puna.prompting.tools.harmony import HarmonyFormat, read_harmony
+from puna.prompting.tools.grammar import Grammar
+from puna.prompting.tools.harmony import (
+    ANSWER_HEAD,
+    HarmonyFormat,
+    read_harmony,
+    write_harmony_before_answer,
+)
 
 
 def new_call_id() -> str:
@@ -54,6 +60,39 @@ class OutputFormat:
         is_open = not self._is_harmony and self.reasoning.is_open(prompt)
         behind = self.reasoning.close if is_open else ""
         return constrain_calls(self.tools, tools, choice, special_tokens, reasoning_close=behind)
+
+    def constrain_answer(
+        self,
+        prompt: str,
+        answer: Constraint,
+        tools: Sequence[Tool],
+        choice: ToolChoice,
+        special_tokens: SpecialTokens,
+        *,
+        may_think: bool,
+    ) -> Constraint:
+        """Return what the text after this prompt must look like so that its content fits `answer`.
+
+        Tools at hand may be called instead. Reasoning goes before where the prompt begins it already, or where
+        the model may think. Regular expressions and grammars stand for the whole text. Errors as in
+        `constrain_calls`.
+        """
+        if not isinstance(answer, JsonSchemaConstraint):
+            return answer
+        is_open = self.reasoning.is_open(prompt)
+
+        def write_before(grammar: Grammar) -> str:
+            if self._is_harmony:
+                return write_harmony_before_answer(grammar)
+            return write_reasoning(grammar, tags=self.reasoning, is_open=is_open, may_think=may_think)
+
+        return constrain_answer(self.tools, answer, tools, choice, special_tokens, write_before=write_before)
+
+    def begin_content(self, prompt: str) -> str:
+        """Return what stands between this prompt and the content of an answer that was begun for the model."""
+        if self._is_harmony:
+            return ANSWER_HEAD
+        return f"{self.reasoning.close}\n\n" if self.reasoning.is_open(prompt) else ""
 
     @property
     def _is_harmony(self) -> bool:

@@ -3,14 +3,8 @@
 from collections.abc import Iterator
 from itertools import groupby
 
-from puna.prompting.output import (
-    ContentText,
-    OutputEvent,
-    Reading,
-    ReasoningText,
-    ToolCallArguments,
-    ToolCallBegin,
-)
+from puna.domain.generation import OutputEvent, ReasoningDelta, TextDelta, ToolCallArguments, ToolCallBegin
+from puna.prompting.output import Reading
 from puna.prompting.reader import TextReader
 
 
@@ -59,9 +53,9 @@ def _join(group: list[OutputEvent]) -> list[OutputEvent]:
             return group
         case _ if not text:
             return []
-        case ContentText():
-            return [ContentText(text)]
-        case ReasoningText():
-            return [ReasoningText(text)]
+        case TextDelta():
+            return [TextDelta(text)]
+        case ReasoningDelta():
+            return [ReasoningDelta(text)]
         case ToolCallArguments(index):
             return [ToolCallArguments(index, text)]

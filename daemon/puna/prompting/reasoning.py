@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from puna.domain.generation import ReasoningDelta
 from puna.prompting.landmarks import Landmarks
 from puna.prompting.markers import find_markers
-from puna.prompting.output import Reading, ReasoningText
+from puna.prompting.output import Reading
 from puna.prompting.reader import BLANK, HeldBlank, TextReader, convert
 
 
@@ -61,12 +62,12 @@ def read_reasoning(reader: TextReader, tags: ReasoningTags, *, is_open: bool) ->
     yield from reader.take_blank()
     held = HeldBlank()
 
-    def to_event(chunk: str) -> ReasoningText | None:
+    def to_event(chunk: str) -> ReasoningDelta | None:
         text = held.push(chunk)
-        return ReasoningText(text) if text else None
+        return ReasoningDelta(text) if text else None
 
     if not (yield from convert(reader.until(Landmarks([tags.close])), to_event)):
-        yield ReasoningText(held.flush())
+        yield ReasoningDelta(held.flush())
         return ""
     reader.skip(len(tags.close))
     yield from reader.take_blank()

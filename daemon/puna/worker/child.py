@@ -5,13 +5,12 @@ import os
 import signal
 import threading
 
-from puna.engine.protocol import Abort, Failed, Generate, Load, Loaded, Loading, Shutdown, ToWorker
+from puna.engine.protocol import Failed, Load, Loaded, Loading, Shutdown, ToWorker
 from puna.errors import ModelLoadError
-from puna.worker.engine import Cancelled, Engine, Expected, Stop
 from puna.worker.loading import load
 from puna.worker.outbox import Outbox
 from puna.worker.pipe import ParentPipe
-from puna.worker.preparation import PreparationThread
+from puna.worker.service import Service
 
 EXIT_OK = 0
 EXIT_LOAD_FAILED = 3
@@ -35,10 +34,9 @@ def run() -> int:
     except ModelLoadError as error:
         pipe.write([Failed(None, error.kind, error.message)])
         return EXIT_LOAD_FAILED
-    engine = runtime.engine
-    inbox.connect(engine, PreparationThread(runtime.preparer, engine.put))
+    inbox.connect(runtime.service)
     pipe.write([Loaded(runtime.loaded)])
-    engine.run()
+    runtime.service.run()
     return EXIT_OK
 
 
@@ -64,14 +62,12 @@ class Inbox:
 
     def __init__(self, pipe: ParentPipe) -> None:
         self._pipe = pipe
-        self._engine: Engine | None = None
-        self._preparation: PreparationThread | None = None
+        self._service: Service | None = None
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
-    def connect(self, engine: Engine, preparation: PreparationThread) -> None:
-        """Pass messages on to these from now."""
-        self._preparation = preparation
-        self._engine = engine
+    def connect(self, service: Service) -> None:
+        """Pass messages on to this from now."""
+        self._service = service
 
     def _read(self) -> None:
         while (messages := self._pipe.read()) is not None:
@@ -80,15 +76,8 @@ class Inbox:
         os._exit(EXIT_OK)
 
     def _pass(self, message: ToWorker) -> None:
-        if self._engine is None or self._preparation is None:
+        if self._service is None:
             os._exit(EXIT_OK if isinstance(message, Shutdown) else EXIT_PROTOCOL)
-        match message:
-            case Generate(request_id):
-                self._engine.put(Expected(request_id))
-                self._preparation.submit(message)
-            case Abort(request_id):
-                self._engine.put(Cancelled(request_id))
-            case Shutdown():
-                self._engine.put(Stop())
-            case Load():
-                os._exit(EXIT_PROTOCOL)
+        if isinstance(message, Load):
+            os._exit(EXIT_PROTOCOL)
+        self._service.accept(message)

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
@@ -11,11 +10,12 @@ from puna.domain.constraint import Constraint, JsonSchemaConstraint, LarkConstra
 from puna.errors import GenerationError, InvalidRequestError
 from puna.llama.guidance import build_tokenizer
 from puna.llama.vocabulary import Vocabulary
+from puna.prompting.tools.schemas import decode_schema_text
 from puna.worker.closing import ClosingTokens, Tokens, reserve_tokens
 
-MAX_GRAMMAR_CHARACTERS = 65_536
+MAX_GRAMMAR_CHARACTERS = 1_048_576
+"""Enough for the schemas of many tools at once; what compiling may cost is bounded by `_LIMITS`."""
 MAX_REGEX_CHARACTERS = 8_192
-MAX_SCHEMA_DEPTH = 32
 _BITS_PER_WORD = 32
 _LIMITS = LLParserLimits(max_lexer_states=50_000, verbose_errors=False)
 """llguidance's defaults bound the work of a compilation to about 20 ms and of a step to 15 ms; a lexer state
@@ -119,7 +119,7 @@ def _to_grammar(constraint: Constraint) -> str:
     match constraint:
         case JsonSchemaConstraint(schema):
             _check_size(schema, "schema", MAX_GRAMMAR_CHARACTERS)
-            check_schema(schema)
+            decode_schema_text(schema)
             return LLMatcher.grammar_from_json_schema(
                 schema,
                 overrides={"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
@@ -137,35 +137,6 @@ def _check_size(text: str, what: str, limit: int) -> None:
         raise InvalidRequestError(
             f"The {what} has {len(text):,} characters; at most {limit:,} are allowed.", field="format"
         )
-
-
-def check_schema(schema: str) -> None:
-    """Refuse what is no JSON schema or nested too deeply. Raises `InvalidRequestError`."""
-    try:
-        decoded = msgspec.json.decode(schema)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidRequestError(f"The schema is not JSON: {error}.", field="format") from error
-    if not isinstance(decoded, dict):
-        raise InvalidRequestError("The schema must be a JSON object.", field="format")
-    if _depth(decoded) > MAX_SCHEMA_DEPTH:
-        raise InvalidRequestError(
-            f"The schema is nested more than {MAX_SCHEMA_DEPTH} levels deep.", field="format"
-        )
-
-
-def _depth(value: object) -> int:
-    """Return the levels of nesting; counting ends one beyond the limit."""
-    depth, level = 0, [value]
-    while level and depth <= MAX_SCHEMA_DEPTH:
-        depth += 1
-        level = [child for parent in level for child in _children(parent)]
-    return depth
-
-
-def _children(value: object) -> Sequence[object]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else ()
 
 
 def _first_line(text: str) -> str:

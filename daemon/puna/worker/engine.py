@@ -18,11 +18,11 @@ from puna.worker.batching import Chunk
 from puna.worker.logprobs import Logprobs
 from puna.worker.masks import Masks, MaskThread
 from puna.worker.outbox import Counters, Outbox
-from puna.worker.preparation import PreparedRequest, UnpreparedRequest
+from puna.worker.preparation import CountedPrompt, PreparedRequest, UnpreparedRequest
 from puna.worker.runner import BatchRunner
 from puna.worker.sampling import build_sampler
 from puna.worker.sequences import SequencePool
-from puna.worker.slot import Slot
+from puna.worker.slot import Progress, Slot
 
 _LOOK_AHEAD = 32
 """Waiting requests that are compared with the cached prefixes in one step."""
@@ -44,7 +44,7 @@ class Stop(Struct, frozen=True):
     """End the loop."""
 
 
-Command = Expected | PreparedRequest | UnpreparedRequest | Cancelled | Stop
+Command = Expected | PreparedRequest | UnpreparedRequest | CountedPrompt | Cancelled | Stop
 
 
 class Engine:
@@ -129,6 +129,9 @@ class Engine:
             case UnpreparedRequest(request_id, error):
                 if self._is_expected(request_id):
                     self._outbox.failed(request_id, error)
+            case CountedPrompt(request_id, tokens):
+                if self._is_expected(request_id):
+                    self._outbox.counted(request_id, tokens)
             case PreparedRequest():
                 if self._is_expected(command.request_id):
                     self._admit(command)
@@ -151,7 +154,7 @@ class Engine:
 
     def _cancel(self, request_id: int) -> None:
         if self._is_expected(request_id):
-            self._outbox.done(request_id, Finished(FinishReason.ABORT, Usage()))
+            self._outbox.event(request_id, Finished(FinishReason.ABORT, Usage()))
         for slot in [*self._active, *self._waiting]:
             if slot.request_id == request_id:
                 self._finish(slot, FinishReason.ABORT)
@@ -237,7 +240,7 @@ class Engine:
             self._guarded(slot, partial(self._push_next, slot, index, masks))
             self._counters.completion_tokens += slot.generated - before
 
-    def _push_next(self, slot: Slot, index: int, masks: Masks) -> tuple[str, FinishReason | None]:
+    def _push_next(self, slot: Slot, index: int, masks: Masks) -> Progress:
         logprobs = self._read_logprobs(slot, index)
         mask = masks.get(slot.request_id)
         if isinstance(mask, GenerationError):
@@ -256,20 +259,21 @@ class Engine:
             return None
         return Logprobs(self._runner.context.logits(index, self._vocabulary.n_tokens), self._vocabulary, top)
 
-    def _guarded(self, slot: Slot, go_on: Callable[[], tuple[str, FinishReason | None]]) -> None:
+    def _guarded(self, slot: Slot, go_on: Callable[[], Progress]) -> None:
         """Deliver what a slot has to say; one that cannot go on fails alone."""
         try:
-            text, reason = go_on()
+            events, reason = go_on()
         except GenerationError as error:
             self._outbox.failed(slot.request_id, error)
             self._forget(slot)
             return
-        self._outbox.text(slot.request_id, text, slot.take_logprobs() if text or reason else ())
+        for event in slot.announce(events, is_last=reason is not None):
+            self._outbox.event(slot.request_id, event)
         if reason is not None:
             self._finish(slot, reason)
 
     def _finish(self, slot: Slot, reason: FinishReason) -> None:
-        self._outbox.done(slot.request_id, slot.finish(reason, time.monotonic()))
+        self._outbox.event(slot.request_id, slot.finish(reason, time.monotonic()))
         self._forget(slot)
 
     def _forget(self, slot: Slot) -> None:

@@ -110,3 +110,13 @@ def count_cores() -> tuple[int, int]:
     if hasattr(process, "cpu_affinity"):
         logical = len(process.cpu_affinity() or range(logical))
     return min(psutil.cpu_count(logical=False) or logical, logical), logical
+
+
+def start_governor(monitor: CpuMonitor, *, fixed: int | None) -> ThreadGovernor:
+    """Return a governor that knows what the machine did while the model was loaded; `fixed` threads never change."""
+    cores, logical_cores = count_cores()
+    governor = ThreadGovernor(cores=cores, logical_cores=logical_cores, fixed=fixed)
+    others = monitor.poll(time.monotonic())
+    if others is not None:
+        governor.observe(others)
+    return governor

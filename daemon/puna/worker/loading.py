@@ -6,23 +6,28 @@ from pathlib import Path
 
 import psutil
 from msgspec import Struct
+from msgspec.structs import replace
 
-from puna.domain.models import LoadedModel
+from puna.domain.models import LoadedModel, ModelKind
 from puna.engine.protocol import Load
 from puna.errors import ModelLoadError
 from puna.llama import devices, library
 from puna.llama.batch import Batch
 from puna.llama.context import Context
 from puna.llama.model import LlamaError, Model
-from puna.prompting.chat_template import choose_formatter
+from puna.prompting.chat_template import ChatFormatter, choose_formatter
 from puna.worker.context_plan import ContextPlan, plan_context
 from puna.worker.cost import CostTable
+from puna.worker.embedding.loading import build_embedding_service
 from puna.worker.engine import Engine
-from puna.worker.governor import CpuMonitor, ThreadGovernor, count_cores
+from puna.worker.governor import CpuMonitor, start_governor
 from puna.worker.outbox import Outbox
+from puna.worker.placement import Placement, load_weights
 from puna.worker.preparation import Preparer
 from puna.worker.runner import BatchRunner
 from puna.worker.sequences import SequencePool
+from puna.worker.service import Service
+from puna.worker.text_service import TextService
 
 _BATCH_TOKENS = 512
 _CACHED_SEQUENCES = 8
@@ -32,20 +37,10 @@ _PROBE_SIZES = (1, 1, 2, 4, 8)
 _PROBE_BUDGET_S = 0.3
 
 
-class Placement(Struct, frozen=True):
-    """Where the weights are, and why there."""
-
-    model: Model
-    gpu_layers: int
-    backend: str
-    reason: str
-
-
 class Runtime(Struct, frozen=True):
     """A model that is ready: what the child runs and what it tells the daemon."""
 
-    engine: Engine
-    preparer: Preparer
+    service: Service
     loaded: LoadedModel
 
 
@@ -55,36 +50,22 @@ def load(message: Load, outbox: Outbox, on_progress: Callable[[float], None]) ->
     monitor = CpuMonitor()
     library.start()
     try:
-        placement = _load_weights(message, on_progress)
-        return _build(message, placement, outbox, monitor, started_s)
+        placement = load_weights(message, on_progress)
+        build = _build_text_service if message.kind is ModelKind.TEXT else build_embedding_service
+        service, loaded = build(message, placement, outbox, monitor)
+        return Runtime(service, replace(loaded, load_s=time.monotonic() - started_s))
     except LlamaError as error:
         raise ModelLoadError(f"{Path(message.path).name} cannot be run: {error}") from error
 
 
-def _load_weights(message: Load, on_progress: Callable[[float], None]) -> Placement:
-    """Put all layers on the GPU where there is one; where that fails, run on the CPU and say so."""
-    path = Path(message.path)
-    gpu = next((d for d in devices.list_devices() if d.kind in ("gpu", "igpu")), None)
-    if message.gpu_layers == 0 or gpu is None:
-        reason = "the setting gpu_layers is 0" if gpu else "this llama.cpp sees no GPU"
-        return Placement(Model(path, n_gpu_layers=0, on_progress=on_progress), 0, "CPU", reason)
-    try:
-        model = Model(path, n_gpu_layers=message.gpu_layers, on_progress=on_progress)
-    except LlamaError as error:
-        model = Model(path, n_gpu_layers=0, on_progress=on_progress)
-        return Placement(model, 0, "CPU", f"the model does not fit {gpu.description}: {error}")
-    layers = min(message.gpu_layers or model.n_layer + 1, model.n_layer + 1)
-    return Placement(model, layers, gpu.name.rstrip("0123456789"), f"runs on {gpu.description}")
-
-
-def _build(
-    message: Load, placement: Placement, outbox: Outbox, monitor: CpuMonitor, started_s: float
-) -> Runtime:
+def _build_text_service(
+    message: Load, placement: Placement, outbox: Outbox, monitor: CpuMonitor
+) -> tuple[TextService, LoadedModel]:
     model = placement.model
     if not model.is_decoder:
         raise ModelLoadError(f"{Path(message.path).name} is an encoder; it does not generate text.")
     plan = _plan_context(message, placement)
-    governor = _build_governor(message, monitor)
+    governor = start_governor(monitor, fixed=message.threads)
     n_sequences = message.slots + _CACHED_SEQUENCES
     batch = Batch(min(_BATCH_TOKENS, plan.total_cells))
     context = Context(
@@ -102,27 +83,26 @@ def _build(
         slots=message.slots,
         context_length=plan.context_length,
     )
-    loaded = _describe(message, placement, plan, context, governor.threads, time.monotonic() - started_s)
-    return Runtime(engine, _build_preparer(model, plan), loaded)
+    formatter = _choose_formatter(model)
+    loaded = replace(
+        _describe(message, placement, plan, context, governor.threads),
+        can_think=formatter.output_format.knows_reasoning,
+    )
+    return TextService(engine, Preparer(model.vocabulary, formatter, plan.context_length)), loaded
 
 
-def _build_governor(message: Load, monitor: CpuMonitor) -> ThreadGovernor:
-    cores, logical_cores = count_cores()
-    governor = ThreadGovernor(cores=cores, logical_cores=logical_cores, fixed=message.threads)
-    others = monitor.poll(time.monotonic())
-    if others is not None:
-        governor.observe(others)
-    return governor
-
-
-def _build_preparer(model: Model, plan: ContextPlan) -> Preparer:
+def _choose_formatter(model: Model) -> ChatFormatter:
     vocabulary = model.vocabulary
-    formatter = choose_formatter(model.chat_template, vocabulary.bos_text, vocabulary.eos_text)
-    return Preparer(vocabulary, formatter, plan.context_length)
+    return choose_formatter(
+        model.chat_template(),
+        vocabulary.bos_text,
+        vocabulary.eos_text,
+        tool_source=model.chat_template("tool_use"),
+    )
 
 
 def _describe(
-    message: Load, placement: Placement, plan: ContextPlan, context: Context, threads: int, load_s: float
+    message: Load, placement: Placement, plan: ContextPlan, context: Context, threads: int
 ) -> LoadedModel:
     model = placement.model
     return LoadedModel(
@@ -138,9 +118,9 @@ def _describe(
         gpu_layers=placement.gpu_layers,
         backend=placement.backend,
         backend_reason=placement.reason,
-        has_chat_template=model.chat_template is not None,
+        has_chat_template=model.chat_template() is not None,
+        can_infill=model.vocabulary.infill_tokens is not None,
         devices=devices.list_devices(),
-        load_s=load_s,
     )
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from puna.domain.generation import Finished, TokenLogprob
+from puna.domain.generation import GenerationEvent
 from puna.domain.models import WorkerStatus
-from puna.engine.protocol import Delta, Done, Failed, FromWorker, Status
+from puna.engine.protocol import Counted, Embedded, Event, Failed, FromWorker, Ranked, Status
 from puna.errors import PunaError
 
 _COUNTERS_EVERY_S = 1.0
@@ -24,14 +24,17 @@ class Outbox:
         self._told = WorkerStatus()
         self._told_s = 0.0
 
-    def text(self, request_id: int, text: str, logprobs: tuple[TokenLogprob, ...] = ()) -> None:
-        """More text of a request; nothing is told when there is none."""
-        if text or logprobs:
-            self._messages.append(Delta(request_id, text, logprobs))
+    def event(self, request_id: int, event: GenerationEvent) -> None:
+        """Something happened to a request; nothing more does after `Finished`."""
+        self._messages.append(Event(request_id, event))
 
-    def done(self, request_id: int, finished: Finished) -> None:
-        """A request ended as it should."""
-        self._messages.append(Done(request_id, finished))
+    def counted(self, request_id: int, tokens: int) -> None:
+        """The tokens of a prompt are counted."""
+        self._messages.append(Counted(request_id, tokens))
+
+    def answered(self, answer: Embedded | Ranked) -> None:
+        """A request has its one answer."""
+        self._messages.append(answer)
 
     def failed(self, request_id: int, error: PunaError) -> None:
         """A request failed."""

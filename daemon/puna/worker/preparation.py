@@ -1,18 +1,24 @@
-"""From a request to tokens: renders the chat template, tokenises, compiles the format; beside the step loop."""
+"""From a request to what the engine needs: tokens, the compiled format, the reader of its text."""
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property
 
 from msgspec import Struct
 
-from puna.domain.generation import ChatPrompt, GenerationRequest, TextPrompt
-from puna.engine.protocol import Generate
+from puna.domain.constraint import Constraint
+from puna.domain.generation import ChatPrompt, GenerationRequest
+from puna.engine.protocol import Count, Generate
 from puna.errors import ContextOverflowError, InvalidRequestError, PunaError
 from puna.llama.vocabulary import Vocabulary
 from puna.prompting.chat_template import ChatFormatter
 from puna.prompting.stop_strings import check_stop_strings
 from puna.worker.constraints import ConstraintCompiler, TextConstraint
+from puna.worker.prompts import PromptTokenizer, TokenizedPrompt
+from puna.worker.text import TextAssembler
+
+_NO_PIECES: Mapping[int, bytes] = {}
 
 
 class PreparedRequest(Struct, frozen=True):
@@ -21,9 +27,11 @@ class PreparedRequest(Struct, frozen=True):
     request_id: int
     request: GenerationRequest
     tokens: list[int]
-    stop: tuple[str, ...]
-    """None for a constrained text: it ends where its format does."""
-    constraint: TextConstraint | None
+    text: TextAssembler
+    """Reads the text; of this request alone."""
+    constraint: TextConstraint | None = None
+    marker_pieces: Mapping[int, bytes] = _NO_PIECES
+    """Texts of control tokens that the reader needs to see; they have no text otherwise."""
 
 
 class Preparer:
@@ -32,13 +40,59 @@ class Preparer:
     def __init__(self, vocabulary: Vocabulary, formatter: ChatFormatter, context_length: int) -> None:
         self._vocabulary = vocabulary
         self._formatter = formatter
+        self._prompts = PromptTokenizer(vocabulary, formatter)
         self._compiler = ConstraintCompiler(vocabulary)
         self._context_length = context_length
 
     def prepare(self, message: Generate) -> PreparedRequest:
-        """Return the tokens of a request. Raises `ContextOverflowError`, `GenerationError` and their kin."""
+        """Return what the engine needs. Raises `ContextOverflowError`, `GenerationError` and their kin."""
         request = message.request
-        tokens = self._tokenize(request.prompt)
+        check_stop_strings(request.stop)
+        prompt = self._prompts.tokenize(request.prompt, has_format=request.constraint is not None)
+        self._check_length(prompt.tokens)
+        if isinstance(request.prompt, ChatPrompt):
+            return self._prepare_chat(message.request_id, request, request.prompt, prompt)
+        constraint = self._compile(request.constraint)
+        text = TextAssembler(() if constraint else request.stop)
+        return PreparedRequest(message.request_id, request, prompt.tokens, text, constraint)
+
+    def count(self, message: Count) -> int:
+        """Return the tokens of a prompt. Errors as in `prepare`, but for the length."""
+        return len(self._prompts.tokenize(message.prompt).tokens)
+
+    def _prepare_chat(
+        self, request_id: int, request: GenerationRequest, chat: ChatPrompt, prompt: TokenizedPrompt
+    ) -> PreparedRequest:
+        """A constrained text ends where its format does, so stop strings do not count there."""
+        constraint = self._compile(self._choose_constraint(request.constraint, chat, prompt))
+        text = TextAssembler(
+            () if constraint else request.stop + self._formatter.stop_strings,
+            self._formatter.output_format.new_parser(prompt.text, prompt.tools),
+            max_calls=None if chat.choice.is_parallel else 1,
+        )
+        return PreparedRequest(request_id, request, prompt.tokens, text, constraint, self._marker_pieces)
+
+    def _choose_constraint(
+        self, asked: Constraint | None, chat: ChatPrompt, prompt: TokenizedPrompt
+    ) -> Constraint | None:
+        """Return what the whole text must look like: a demanded call goes before a format that is asked for."""
+        output_format = self._formatter.output_format
+        calls = output_format.constrain_calls(prompt.text, prompt.tools, chat.choice, self._special_tokens)
+        if calls is not None or asked is None:
+            return calls
+        return output_format.constrain_answer(
+            prompt.text,
+            asked,
+            prompt.tools,
+            chat.choice,
+            self._special_tokens,
+            may_think=bool(chat.is_thinking) or chat.effort not in {None, "none"},
+        )
+
+    def _compile(self, constraint: Constraint | None) -> TextConstraint | None:
+        return None if constraint is None else self._compiler.compile(constraint)
+
+    def _check_length(self, tokens: list[int]) -> None:
         if not tokens:
             raise InvalidRequestError("The prompt is empty; give at least one character.", field="prompt")
         if len(tokens) >= self._context_length:
@@ -47,27 +101,21 @@ class Preparer:
                 f"{self._context_length} for prompt and answer together; shorten the prompt or "
                 "load the model with a longer context_length."
             )
-        if request.constraint is not None:
-            constraint = self._compiler.compile(request.constraint)
-            return PreparedRequest(message.request_id, request, tokens, (), constraint)
-        return PreparedRequest(message.request_id, request, tokens, self._stop_strings(request), None)
 
-    def _stop_strings(self, request: GenerationRequest) -> tuple[str, ...]:
-        check_stop_strings(request.stop)
-        is_chat = isinstance(request.prompt, ChatPrompt)
-        return request.stop + (self._formatter.stop_strings if is_chat else ())
+    @cached_property
+    def _special_tokens(self) -> Mapping[str, int]:
+        return self._vocabulary.find_special(self._formatter.output_format.markers)
 
-    def _tokenize(self, prompt: TextPrompt | ChatPrompt) -> list[int]:
-        match prompt:
-            case TextPrompt(text):
-                return self._tokenize_text(text)
-            case ChatPrompt(messages):
-                return self._tokenize_text(self._formatter.render(messages))
+    @cached_property
+    def _marker_pieces(self) -> Mapping[int, bytes]:
+        return {token: text.encode() for text, token in self._special_tokens.items()}
 
-    def _tokenize_text(self, text: str) -> list[int]:
-        """A prompt that names its beginning-of-text token gets no second one."""
-        add_bos = not self._formatter.starts_with_bos(text)
-        return self._vocabulary.tokenize(text, add_special=add_bos, parse_special=True)
+
+class CountedPrompt(Struct, frozen=True):
+    """The tokens of a prompt."""
+
+    request_id: int
+    tokens: int
 
 
 class UnpreparedRequest(Struct, frozen=True):
@@ -81,15 +129,17 @@ class PreparationThread:
     """Prepares requests in their order and hands each on, prepared or not."""
 
     def __init__(
-        self, preparer: Preparer, hand_on: Callable[[PreparedRequest | UnpreparedRequest], None]
+        self,
+        preparer: Preparer,
+        hand_on: Callable[[PreparedRequest | CountedPrompt | UnpreparedRequest], None],
     ) -> None:
         """`hand_on` is called on this thread."""
         self._preparer = preparer
         self._hand_on = hand_on
-        self._queue: queue.SimpleQueue[Generate] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Generate | Count] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="preparation", daemon=True).start()
 
-    def submit(self, message: Generate) -> None:
+    def submit(self, message: Generate | Count) -> None:
         """Queue a request; returns at once."""
         self._queue.put(message)
 
@@ -97,6 +147,10 @@ class PreparationThread:
         while True:
             message = self._queue.get()
             try:
-                self._hand_on(self._preparer.prepare(message))
+                match message:
+                    case Generate():
+                        self._hand_on(self._preparer.prepare(message))
+                    case Count(request_id):
+                        self._hand_on(CountedPrompt(request_id, self._preparer.count(message)))
             except PunaError as error:
                 self._hand_on(UnpreparedRequest(message.request_id, error))

@@ -31,11 +31,11 @@ def clamp(sampling: Sampling, *, n_vocab: int) -> Sampling:
 
 
 def build_sampler(sampling: Sampling, prompt: list[int], *, n_vocab: int) -> Sampler:
-    """Return the chain of one request; its penalties know the end of the prompt."""
+    """Return the chain of one request; its penalties know the end of the prompt where they count it."""
     clamped = clamp(sampling, n_vocab=n_vocab)
     seed = secrets.randbits(_SEED_BITS) if clamped.seed is None else clamped.seed
     sampler = Sampler(clamped, seed=seed, n_vocab=n_vocab)
-    window = clamped.penalty_window
+    window = clamped.penalty_window if clamped.penalises_prompt else 0
     sampler.accept(prompt[-window:] if window else ())
     return sampler
 

@@ -1,12 +1,28 @@
 """A request that is being generated."""
 
-from puna.domain.generation import Finished, FinishReason, Timing, TokenLogprob, Usage
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from puna.domain.generation import (
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    OutputEvent,
+    Started,
+    TextDelta,
+    Timing,
+    TokenLogprob,
+    Usage,
+)
 from puna.errors import GenerationError
 from puna.llama.sampler import Sampler
 from puna.llama.vocabulary import Vocabulary
 from puna.worker.preparation import PreparedRequest
 from puna.worker.sequences import CachedSequence
-from puna.worker.text import TextAssembler
+
+Progress = tuple[Sequence[OutputEvent], FinishReason | None]
+"""What is certain now, and why the request ends if it does."""
 
 
 class Slot:
@@ -25,7 +41,9 @@ class Slot:
         self.sampler = sampler
         self.constraint = prepared.constraint
         self.sequence: CachedSequence | None = None
-        self._text = TextAssembler(prepared.stop)
+        self._text = prepared.text
+        self._marker_pieces = prepared.marker_pieces
+        self._is_announced = False
         self._limit = limit
         if self.request.max_tokens is not None:
             self._limit = min(limit, self.prompt_length + self.request.max_tokens)
@@ -88,17 +106,25 @@ class Slot:
         """Keep what is to be told of a token until text leaves with it."""
         self._logprobs.append(logprob)
 
-    def take_logprobs(self) -> tuple[TokenLogprob, ...]:
-        """Return what was noted since the last time."""
-        noted, self._logprobs = tuple(self._logprobs), []
-        return noted
+    def announce(self, events: Sequence[OutputEvent], *, is_last: bool) -> Sequence[GenerationEvent]:
+        """Return what the client is told: the events, with log probabilities, and before the first the start."""
+        if not events and not is_last:
+            return ()
+        told: list[GenerationEvent] = [*events]
+        if self._logprobs:
+            told = _attach(tuple(self._logprobs), events)
+            self._logprobs = []
+        if not self._is_announced:
+            self._is_announced = True
+            told.insert(0, Started(self.prompt_length, self._cached_tokens))
+        return told
 
-    def open(self, vocabulary: Vocabulary) -> tuple[str, FinishReason | None]:
+    def open(self, vocabulary: Vocabulary) -> Progress:
         """Take in what the format forces at the very beginning; the result is that of `push`."""
-        return self._follow("", vocabulary, None)
+        return self._follow([], vocabulary, None)
 
-    def push(self, token: int, vocabulary: Vocabulary, now_s: float) -> tuple[str, FinishReason | None]:
-        """Take in a sampled token; return the text that is certain now, and why the request ends if it does.
+    def push(self, token: int, vocabulary: Vocabulary, now_s: float) -> Progress:
+        """Take in a sampled token; return the events that are certain now, and why the request ends if it does.
 
         Raises `GenerationError` when the text cannot be kept to its format.
         """
@@ -106,13 +132,13 @@ class Slot:
             self._first_token_s = now_s
         self._pushed = 1
         if vocabulary.is_end(token):
-            return self._text.flush(), FinishReason.STOP
+            return self._text.flush(), self._stop_reason()
         if self.constraint is not None:
             self.constraint.accept(token)
         return self._follow(self._append(token, vocabulary), vocabulary, now_s)
 
-    def cut(self, text: str = "") -> tuple[str, FinishReason]:
-        """End the request for its length; what was held back is added to `text`.
+    def cut(self, events: Sequence[OutputEvent] = ()) -> Progress:
+        """End the request for its length; what was held back comes behind `events`.
 
         Raises `GenerationError` when the format wants more: half of it is of no use to anyone.
         """
@@ -121,31 +147,33 @@ class Slot:
                 f"The text did not reach the end of its format within {self.generated} tokens; "
                 "allow more tokens or ask for less."
             )
-        text += self._text.flush()
-        return text, FinishReason.LENGTH if self._text.stop_text is None else FinishReason.STOP
+        told = [*events, *self._text.flush()]
+        return told, self._stop_reason() if self._text.is_over else FinishReason.LENGTH
 
-    def _follow(
-        self, text: str, vocabulary: Vocabulary, now_s: float | None
-    ) -> tuple[str, FinishReason | None]:
+    def _stop_reason(self) -> FinishReason:
+        return FinishReason.TOOL_CALLS if self._text.has_calls else FinishReason.STOP
+
+    def _follow(self, events: list[OutputEvent], vocabulary: Vocabulary, now_s: float | None) -> Progress:
         """Go on behind a token: forced tokens, then every reason to end."""
         if self.constraint is not None:
             forced = self.constraint.take_forced()
             self.sampler.accept(forced)
             self._pushed += len(forced)
-            text += "".join(self._append(token, vocabulary) for token in forced)
+            for token in forced:
+                events += self._append(token, vocabulary)
             if self.request.top_logprobs is not None:
                 self._logprobs.extend(TokenLogprob(vocabulary.piece(token), 0.0) for token in forced)
             if self.constraint.is_over:
-                return text + self._text.flush(), FinishReason.STOP
-        if self._text.stop_text is not None:
-            return text, FinishReason.STOP
+                return [*events, *self._text.flush()], self._stop_reason()
+        if self._text.is_over:
+            return events, self._stop_reason()
         if len(self.tokens) >= self._limit or (now_s is not None and self.is_late(now_s)):
-            return self.cut(text)
-        return text, None
+            return self.cut(events)
+        return events, None
 
-    def _append(self, token: int, vocabulary: Vocabulary) -> str:
+    def _append(self, token: int, vocabulary: Vocabulary) -> list[OutputEvent]:
         self.tokens.append(token)
-        return self._text.push(vocabulary.piece(token))
+        return self._text.push(self._marker_pieces.get(token) or vocabulary.piece(token))
 
     def finish(self, reason: FinishReason, now_s: float) -> Finished:
         """Return the last event. The caller releases the sequence and closes the sampler."""
@@ -157,3 +185,13 @@ class Slot:
             Timing(started_s - self._arrived_s, first_s - started_s, now_s - first_s),
             self._text.stop_text,
         )
+
+
+def _attach(logprobs: tuple[TokenLogprob, ...], events: Sequence[OutputEvent]) -> list[GenerationEvent]:
+    """Return the events with the log probabilities at the first content; those of reasoning and calls are dropped."""
+    told: list[GenerationEvent] = [*events]
+    for index, event in enumerate(events):
+        if isinstance(event, TextDelta):
+            told[index] = replace(event, logprobs=logprobs)
+            return told
+    return told or [TextDelta("", logprobs)]

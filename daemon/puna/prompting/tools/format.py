@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from puna.domain.chat import Tool, ToolCall
+from puna.domain.generation import ToolCallArguments, ToolCallBegin
 from puna.errors import InvalidRequestError
-from puna.prompting.output import Reading, ToolCallArguments, ToolCallBegin
+from puna.prompting.output import Reading
 from puna.prompting.reader import Chunks, MalformedError, TextReader, convert
 from puna.prompting.tools.grammar import Grammar, Offer
 from puna.prompting.tools.schemas import JsonObject, decode_schema

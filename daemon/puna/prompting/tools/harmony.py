@@ -8,8 +8,9 @@ import re
 from collections.abc import Sequence
 
 from puna.domain.chat import ToolCall
+from puna.domain.generation import OutputEvent, ReasoningDelta, TextDelta
 from puna.prompting.landmarks import Landmarks
-from puna.prompting.output import ContentText, OutputEvent, Reading, ReasoningText
+from puna.prompting.output import Reading
 from puna.prompting.reader import MalformedError, TextReader, convert, gather
 from puna.prompting.tools.call_object import write_arguments
 from puna.prompting.tools.format import Calls, Opener
@@ -25,6 +26,8 @@ _FUNCTIONS = "functions."
 _TO_MESSAGE = Landmarks([_MESSAGE])
 _TO_END = Landmarks([*_ENDS, _START, _CHANNEL])
 _OPENER = Opener("to=")
+ANSWER_HEAD = f"{_CHANNEL}final{_MESSAGE}"
+"""What stands before the content of an answer."""
 
 
 class HarmonyFormat:
@@ -47,12 +50,21 @@ class HarmonyFormat:
         """Return an expression for one call, which the model's end token follows; it may think before."""
         del max_calls
         calls = [f"{grammar.literal(_head(offer.name))} {grammar.json(offer.schema)}" for offer in offers]
-        before = f"{_CHANNEL}analysis{_MESSAGE}"
-        behind = f"<|end|>{_START}assistant"
-        _, token = grammar.split_at_token("<|end|>")
-        text = "/(?s:.*)/" if token else "/[^<]*/"
-        analysis = f"{grammar.literal(before)} {grammar.terminal(text)} {grammar.literal(behind)}"
-        return f"{grammar.rule(analysis)}? {grammar.choice(calls)}"
+        return f"{_write_analysis(grammar)} {grammar.choice(calls)}"
+
+
+def write_harmony_before_answer(grammar: Grammar) -> str:
+    """Return an expression for what stands before the content of an answer; the model may think there."""
+    return f"{_write_analysis(grammar)} {grammar.literal(ANSWER_HEAD)}"
+
+
+def _write_analysis(grammar: Grammar) -> str:
+    before = f"{_CHANNEL}analysis{_MESSAGE}"
+    behind = f"<|end|>{_START}assistant"
+    _, token = grammar.split_at_token("<|end|>")
+    text = "/(?s:.*)/" if token else "/[^<]*/"
+    analysis = f"{grammar.literal(before)} {grammar.terminal(text)} {grammar.literal(behind)}"
+    return f"{grammar.rule(analysis)}?"
 
 
 def _head(name: str) -> str:
@@ -89,7 +101,7 @@ class _HarmonyReading:
         if (yield from gather(self._reader.until(_TO_MESSAGE), parts)):
             self._reader.skip(len(_MESSAGE))
             return "".join(parts)
-        yield ContentText("".join(parts))
+        yield TextDelta("".join(parts))
         return ""
 
     def _read_call(self, name: str) -> Reading[None]:
@@ -103,7 +115,7 @@ class _HarmonyReading:
             self._reader.stop_record()
         except MalformedError:
             rest = self._reader.stop_record()
-        yield ContentText(rest)
+        yield TextDelta(rest)
 
     def _read_body(self, header: str) -> Reading[None]:
         channel = _CHANNEL_NAME.search(header)
@@ -114,7 +126,7 @@ class _HarmonyReading:
             nonlocal before
             self._spoken.add(is_analysis)
             text, before = before + text, ""
-            return ReasoningText(text) if is_analysis else ContentText(text)
+            return ReasoningDelta(text) if is_analysis else TextDelta(text)
 
         events: Reading[str] = convert(self._reader.until(_TO_END), to_event)
         end = yield from events

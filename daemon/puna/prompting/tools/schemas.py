@@ -8,6 +8,9 @@ from puna.domain.chat import Tool
 from puna.errors import InvalidRequestError
 
 MAX_DEPTH = 32
+"""Of the arguments of a tool."""
+_MAX_FORMAT_DEPTH = 40
+"""Of a format; the arguments of tools are a part of one where calls are demanded."""
 JsonObject = dict[str, object]
 
 _TYPES: Mapping[type, str] = {
@@ -35,19 +38,34 @@ def decode_schema(tool: Tool) -> JsonObject:
         raise _invalid(tool, f"are not JSON: {error}") from error
     if not isinstance(schema, dict) or schema.get("type", "object") != "object":
         raise _invalid(tool, "must be a JSON schema with the type object")
-    if _is_deep(schema):
+    if _is_deep(schema, MAX_DEPTH):
         raise _invalid(tool, f"are nested more than {MAX_DEPTH} levels deep")
     schema = {**resolve(schema, schema), **schema} if "$ref" in schema else schema
     return {"type": "object", **{key: value for key, value in schema.items() if key != "$ref"}}
+
+
+def decode_schema_text(text: str) -> JsonObject:
+    """Return the JSON schema of a format. Raises `InvalidRequestError` for what is none, or nested too deeply."""
+    try:
+        schema = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidRequestError(f"The schema is not JSON: {error}.", field="format") from error
+    if not isinstance(schema, dict):
+        raise InvalidRequestError("The schema must be a JSON object.", field="format")
+    if _is_deep(schema, _MAX_FORMAT_DEPTH):
+        raise InvalidRequestError(
+            f"The schema is nested more than {_MAX_FORMAT_DEPTH} levels deep.", field="format"
+        )
+    return schema
 
 
 def _invalid(tool: Tool, what: str) -> InvalidRequestError:
     return InvalidRequestError(f"The parameters of the tool '{tool.name[:100]}' {what}.", field="tools")
 
 
-def _is_deep(value: object) -> bool:
+def _is_deep(value: object, max_depth: int) -> bool:
     level: Sequence[object] = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(max_depth):
         level = [child for parent in level for child in children(parent)]
         if not level:
             return False

@@ -1,0 +1,38 @@
+"""Where the weights of a model go."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from puna.engine.protocol import Load
+from puna.llama import devices
+from puna.llama.model import LlamaError, Model
+
+
+class Placement(Struct, frozen=True):
+    """Where the weights are, and why there."""
+
+    model: Model
+    gpu_layers: int
+    backend: str
+    reason: str
+
+
+def load_weights(message: Load, on_progress: Callable[[float], None]) -> Placement:
+    """Put all layers on the GPU where there is one; where that fails, run on the CPU and say so.
+
+    Raises `LlamaError`.
+    """
+    path = Path(message.path)
+    gpu = next((d for d in devices.list_devices() if d.kind in ("gpu", "igpu")), None)
+    if message.gpu_layers == 0 or gpu is None:
+        reason = "the setting gpu_layers is 0" if gpu else "this llama.cpp sees no GPU"
+        return Placement(Model(path, n_gpu_layers=0, on_progress=on_progress), 0, "CPU", reason)
+    try:
+        model = Model(path, n_gpu_layers=message.gpu_layers, on_progress=on_progress)
+    except LlamaError as error:
+        model = Model(path, n_gpu_layers=0, on_progress=on_progress)
+        return Placement(model, 0, "CPU", f"the model does not fit {gpu.description}: {error}")
+    layers = min(message.gpu_layers or model.n_layer + 1, model.n_layer + 1)
+    return Placement(model, layers, gpu.name.rstrip("0123456789"), f"runs on {gpu.description}")
