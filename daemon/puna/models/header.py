@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from puna.domain.models import ModelKind
 from puna.errors import ModelLoadError
+from puna.models.abilities import can_infill, embedding_length_of, model_kind_of
 from puna.models.gguf.check import check_vocabulary
 from puna.models.gguf.defect import UnusableFileError, file_label
 from puna.models.gguf.reader import GgufHeader, read_header
@@ -34,6 +36,8 @@ class ModelHeader:
     """The facts of one file, without its tensor list. 0 and empty texts stand for what it does not say."""
 
     kind: GgufKind
+    model_kind: ModelKind
+    """What it is for, where it is a model."""
     architecture: str
     name: str
     description: str
@@ -55,6 +59,8 @@ class ModelHeader:
     """The default Jinja template; None where there is none, or it exceeds the reader's limit for texts."""
     chat_template_names: tuple[str, ...]
     """Further templates, such as `tool_use`."""
+    can_infill: bool
+    """Whether it names the tokens for a gap in the text."""
     split_index: int
     """Which part of a split model this is, from 0."""
     split_count: int
@@ -90,6 +96,7 @@ def summarise(header: GgufHeader) -> ModelHeader:
     names = metadata.array("tokenizer.chat_templates")
     return ModelHeader(
         kind=kind,
+        model_kind=model_kind_of(metadata),
         architecture=_one_line(architecture),
         name=_one_line(metadata.text("general.name") or ""),
         description=_one_line(metadata.text("general.description") or ""),
@@ -98,7 +105,7 @@ def summarise(header: GgufHeader) -> ModelHeader:
         context_length=metadata.integer(f"{architecture}.context_length") or 0,
         quantisation=_quantisation_of(metadata, header.tensors),
         block_count=metadata.integer(f"{architecture}.block_count") or 0,
-        embedding_length=metadata.integer(f"{architecture}.embedding_length") or 0,
+        embedding_length=embedding_length_of(metadata),
         head_count=metadata.largest(f"{architecture}.attention.head_count") or 0,
         head_count_kv=metadata.largest(f"{architecture}.attention.head_count_kv") or 0,
         token_count=tokens.count if tokens else 0,
@@ -107,6 +114,7 @@ def summarise(header: GgufHeader) -> ModelHeader:
         chat_template_names=tuple(
             name for name in (names.items if names else None) or () if isinstance(name, str)
         ),
+        can_infill=can_infill(metadata),
         split_index=metadata.integer("split.no") or 0,
         split_count=max(1, metadata.integer("split.count") or 0),
         split_tensor_count=metadata.integer("split.tensors.count") or 0,

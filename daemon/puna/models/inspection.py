@@ -3,6 +3,7 @@
 import errno
 import stat
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -23,6 +24,8 @@ class Inspected:
     header: ModelHeader
     size_bytes: int
     parameter_count: int
+    modified_s: float
+    """When one of the files was changed last, in seconds since 1970."""
 
 
 class NotAModelError(Exception):
@@ -65,8 +68,7 @@ class Inspector:
             check_parts(headers)
         except UnusableFileError as error:
             raise ModelLoadError(f"{file_label(files[0])} {error}.") from None
-        size_bytes = sum(header.size_bytes for header in headers)
-        return Inspected(files, headers[0], size_bytes, sum(header.parameter_count for header in headers))
+        return self._join(files, headers)
 
     def is_unchanged(self, files: tuple[Path, ...]) -> bool:
         """Return whether all files are as they were when they were read."""
@@ -84,7 +86,16 @@ class Inspector:
                 f"{file_label(path)} is one of {header.split_count} parts, but is not named so;"
                 f" give all parts their names back, such as NAME-00001-of-{header.split_count:05d}.gguf."
             )
-        return Inspected((path,), header, header.size_bytes, header.parameter_count)
+        return self._join((path,), [header])
+
+    def _join(self, files: tuple[Path, ...], headers: Sequence[ModelHeader]) -> Inspected:
+        return Inspected(
+            files,
+            headers[0],
+            sum(header.size_bytes for header in headers),
+            sum(header.parameter_count for header in headers),
+            max(_stamp(file)[1] for file in files) / 1e9,
+        )
 
     def _read_part(self, file: Path, named: Path) -> ModelHeader:
         try:

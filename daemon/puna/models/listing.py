@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from puna.domain.models import ModelEntry
+from puna.domain.models import ModelEntry, ModelKind
 from puna.errors import ModelLoadError
+from puna.models.abilities import can_call_tools, can_think
 from puna.models.gguf.defect import file_label
 from puna.models.inspection import Inspected, Inspector, NotAModelError
 from puna.models.names import choose_id, describe_model, id_candidates, is_presentable, model_stem
@@ -96,6 +97,8 @@ def to_entry(model_id: str, inspected: Inspected) -> ModelEntry:
     """Return the catalogue's entry for a model; the demo model describes itself."""
     header = inspected.header
     facts = describe_model(header, inspected.parameter_count)
+    is_text = header.model_kind is ModelKind.TEXT
+    template = header.chat_template if is_text else None
     return ModelEntry(
         id=model_id,
         name=header.name or model_stem(inspected.files[0]),
@@ -104,4 +107,13 @@ def to_entry(model_id: str, inspected: Inspected) -> ModelEntry:
         description=(header.description if model_id == DEMO_ID else "") or facts,
         architecture=header.architecture,
         context_length=header.context_length,
+        kind=header.model_kind,
+        parameter_count=inspected.parameter_count,
+        quantisation=header.quantisation,
+        embedding_length=header.embedding_length,
+        can_think=can_think(template),
+        can_call_tools=can_call_tools(template) or (is_text and "tool_use" in header.chat_template_names),
+        can_infill=header.can_infill,
+        chat_template=template,
+        modified_s=inspected.modified_s,
     )
