@@ -1,24 +1,30 @@
 """A model that says what a test wrote for it, behind the ports of the real coordinator."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+import struct
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct
 
 from fakes.fake_worker import LOADED as FAKE_LOADED
+from puna.domain.embedding import Embedding, EmbeddingInput, EmbeddingRequest, Ranking, RankingRequest
 from puna.domain.generation import (
     ChatPrompt,
     Finished,
     FinishReason,
     GenerationEvent,
     GenerationRequest,
+    OutputEvent,
+    Prompt,
+    Started,
     TextDelta,
     TextPrompt,
     Usage,
 )
-from puna.domain.models import LoadedModel, ModelEntry, WorkerStatus
+from puna.domain.models import LoadedModel, ModelEntry, ModelKind, WorkerStatus
 from puna.errors import ModelLoadError, ModelNotFoundError
 
 LOADED = msgspec.structs.replace(
@@ -39,7 +45,8 @@ LOADED = msgspec.structs.replace(
 class Script(Struct, frozen=True, kw_only=True):
     """What the model does with one request."""
 
-    deltas: tuple[str, ...] = ("Hello", " world")
+    deltas: tuple[str | OutputEvent, ...] = ("Hello", " world")
+    """A text is a `TextDelta`."""
     failure: Exception | None = None
     """Raised after the deltas, in place of an end."""
     is_stalled: bool = False
@@ -49,7 +56,11 @@ class Script(Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        return "".join(self.deltas)
+        return "".join(event.text for event in self.events if isinstance(event, TextDelta))
+
+    @property
+    def events(self) -> tuple[OutputEvent, ...]:
+        return tuple(TextDelta(each) if isinstance(each, str) else each for each in self.deltas)
 
     @property
     def usage(self) -> Usage:
@@ -64,6 +75,9 @@ class ScriptedWorker:
         self.is_alive = True
         self.script_of = script_of
         self.requests: list[GenerationRequest] = []
+        self.embedded: list[EmbeddingRequest] = []
+        self.ranked: list[RankingRequest] = []
+        self.counted: list[Prompt] = []
         self.running = 0
         self.most_at_once = 0
         self.aborted = 0
@@ -79,10 +93,12 @@ class ScriptedWorker:
         self.most_at_once = max(self.most_at_once, self.running)
         is_over = False
         try:
-            for delta in script.deltas:
+            for number, event in enumerate(script.events):
                 # One turn of the loop, so that requests which can run together do.
                 await asyncio.sleep(0)
-                yield TextDelta(delta)
+                if not number:
+                    yield Started(script.prompt_tokens)
+                yield event
             if script.is_stalled:
                 await asyncio.Event().wait()
             is_over = True
@@ -93,8 +109,34 @@ class ScriptedWorker:
             self.running -= 1
             self.aborted += not is_over
 
+    async def embed(self, request: EmbeddingRequest) -> Embedding:
+        """Give each input its length and its first code point or token, and as many zeros as the model is wide."""
+        self.embedded.append(request)
+        size = request.dimensions or self.loaded.embedding_length
+        vectors = [
+            [float(len(each)), float(ord(each[0]) if isinstance(each, str) else each[0])]
+            for each in request.inputs
+        ]
+        packed = tuple(struct.pack(f"<{size}f", *(vector + [0.0] * size)[:size]) for vector in vectors)
+        return Embedding(packed, 5 * len(request.inputs))
+
+    async def rank(self, request: RankingRequest) -> Ranking:
+        """Find that a document answers a query as far as it has its words."""
+        self.ranked.append(request)
+        words = set(request.query.lower().split())
+        scores = [len(words & set(each.lower().split())) / len(words) for each in request.documents]
+        return Ranking(tuple(scores), 5 * len(request.documents))
+
+    async def count_tokens(self, prompt: Prompt) -> int:
+        self.counted.append(prompt)
+        return 5
+
     async def close(self) -> None:
         self.is_alive = False
+
+
+def _first(text: EmbeddingInput) -> int:
+    return ord(text[0]) if isinstance(text, str) else text[0]
 
 
 class ScriptedLauncher:
@@ -113,7 +155,10 @@ class ScriptedLauncher:
         await self.gate.wait()
         if entry.id in self.broken:
             raise ModelLoadError(self.broken[entry.id])
-        self.worker = ScriptedWorker(self.loaded, self._script_of)
+        loaded = msgspec.structs.replace(
+            self.loaded, kind=entry.kind, embedding_length=entry.embedding_length
+        )
+        self.worker = ScriptedWorker(loaded, self._script_of)
         return self.worker
 
     def _script_of(self, request: GenerationRequest) -> Script:
@@ -123,13 +168,15 @@ class ScriptedLauncher:
 class ListedCatalogue:
     """Knows the models that a test names."""
 
-    def __init__(self, *ids: str) -> None:
+    def __init__(self, *ids: str, nicknames: Mapping[str, str] = MappingProxyType({})) -> None:
         self.known = {name: entry_of(name) for name in ids}
+        self._nicknames = nicknames
 
     async def entries(self) -> Sequence[ModelEntry]:
         return list(self.known.values())
 
     async def find(self, name: str) -> ModelEntry:
+        name = self._nicknames.get(name, name)
         if name.endswith(".gguf"):
             return entry_of(Path(name).stem)
         if name not in self.known:
@@ -138,7 +185,8 @@ class ListedCatalogue:
 
 
 def entry_of(model_id: str) -> ModelEntry:
-    """Return an entry for a model that no file stands for."""
+    """Return an entry for a model that no file stands for; `embedder` and `reranker` are what they are called."""
+    kind = {"embedder": ModelKind.EMBEDDING, "reranker": ModelKind.RERANKER}.get(model_id, ModelKind.TEXT)
     return ModelEntry(
         id=model_id,
         name=model_id.title(),
@@ -147,6 +195,14 @@ def entry_of(model_id: str) -> ModelEntry:
         description=f"the model {model_id}",
         architecture="llama",
         context_length=2048,
+        kind=kind,
+        parameter_count=5_000_000,
+        quantisation="Q8_0",
+        embedding_length=4 if kind is ModelKind.EMBEDDING else 256,
+        can_think=model_id == "thinker",
+        can_call_tools=model_id == "thinker",
+        chat_template="{{ messages }}" if kind is ModelKind.TEXT else None,
+        modified_s=1_767_323_045.0,
     )
 
 
@@ -157,3 +213,5 @@ def text_of(request: GenerationRequest) -> str:
             return text
         case ChatPrompt(messages):
             return messages[-1].content
+        case _:
+            raise AssertionError(request.prompt)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from msgspec.structs import replace
 
 from fakes.scripted_model import LOADED
+from fakes.text_only import TextOnly
 from fakes.virtual_time import now_s
 from puna.domain.generation import (
     Finished,
@@ -32,7 +33,7 @@ class _Ticket:
         self.is_done = asyncio.Event()
 
 
-class SteppingWorker:
+class SteppingWorker(TextOnly):
     """Eight slots; every step gives each of them a token."""
 
     def __init__(self) -> None:

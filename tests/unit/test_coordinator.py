@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes.fake_worker import LOADED
+from fakes.text_only import TextOnly
 from puna.domain.generation import (
     Finished,
     FinishReason,
@@ -25,7 +26,7 @@ from puna.residency.policy import Candidate, choose_evictions
 REQUEST = GenerationRequest(prompt=TextPrompt("x"))
 
 
-class ScriptedWorker:
+class ScriptedWorker(TextOnly):
     """Says one word, waits for `go`, and ends."""
 
     def __init__(self, model: str) -> None:

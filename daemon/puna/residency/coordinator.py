@@ -2,29 +2,18 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator
+import math
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from puna.domain.generation import Completion, Finished, GenerationEvent, GenerationRequest, TextDelta
-from puna.domain.models import LoadedModel, ModelEntry, ModelState, WorkerStatus
-from puna.errors import NoModelLoadedError, OverloadedError, PunaError
+from puna.domain.models import ModelEntry, ModelKind
+from puna.errors import InvalidRequestError, NoModelLoadedError, OverloadedError, PunaError
+from puna.residency.lease import RETRY_AFTER_S, Lease
+from puna.residency.place import Place, Resident
 from puna.residency.policy import Candidate, choose_evictions
 from puna.residency.ports import Catalogue, Launcher, Worker
-
-_RETRY_AFTER_S = 5.0
-
-
-class Resident(Struct, frozen=True, kw_only=True):
-    """A snapshot of one model that is in memory, on its way there, or failed to get there."""
-
-    entry: ModelEntry
-    state: ModelState
-    progress: float
-    loaded: LoadedModel | None
-    status: WorkerStatus
-    error: str | None
 
 
 class LoadOutcome(Struct, frozen=True):
@@ -34,105 +23,16 @@ class LoadOutcome(Struct, frozen=True):
     already_loaded: bool
 
 
-class Place:
-    """The coordinator's own record of a model. Only the coordinator and its leases touch it."""
-
-    def __init__(self, entry: ModelEntry) -> None:
-        self.entry = entry
-        self.worker: Worker | None = None
-        self.loading: asyncio.Task[Worker] | None = None
-        self.progress = 0.0
-        self.error: str | None = None
-        self.leases = 0
-        self.open_requests = 0
-        self.last_used = 0
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether requests can go in now."""
-        return self.worker is not None and self.worker.is_alive
-
-    @property
-    def state(self) -> ModelState:
-        """Where the model stands."""
-        if self.is_ready:
-            return ModelState.READY
-        if self.loading is not None:
-            return ModelState.LOADING
-        return ModelState.FAILED if self.error or self.worker else ModelState.UNLOADED
-
-    def snapshot(self) -> Resident:
-        """Return what others may see of it."""
-        worker = self.worker if self.is_ready else None
-        return Resident(
-            entry=self.entry,
-            state=self.state,
-            progress=1.0 if worker else self.progress,
-            loaded=worker.loaded if worker else None,
-            status=worker.status if worker else WorkerStatus(),
-            error=self.error,
-        )
+_WHAT_IT_DOES = {
+    ModelKind.TEXT: "a text model: it generates text, and neither embeds nor ranks",
+    ModelKind.EMBEDDING: "an embedding model: it turns text into vectors and does not generate any",
+    ModelKind.RERANKER: "a reranker: it ranks documents and does not generate text",
+}
 
 
-class Lease:
-    """A model that stays in memory while it is held."""
-
-    def __init__(self, place: Place, worker: Worker, queue_limit: int) -> None:
-        self._place = place
-        self._worker = worker
-        self._queue_limit = queue_limit
-
-    @property
-    def entry(self) -> ModelEntry:
-        """The model's entry in the catalogue."""
-        return self._place.entry
-
-    @property
-    def loaded(self) -> LoadedModel:
-        """What its worker told."""
-        return self._worker.loaded
-
-    @property
-    def open_requests(self) -> int:
-        """Requests of everybody that run or wait for a slot of the model, not only those of this lease."""
-        return self._place.open_requests
-
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
-        """Yield the events of a request; the last is `Finished`. Closing the generator aborts it.
-
-        Raises `OverloadedError` when the queue is full, and what `Worker.generate` raises.
-        """
-        self._check_room()
-        self._place.open_requests += 1
-        events = self._worker.generate(request)
-        try:
-            async for event in events:
-                yield event
-        finally:
-            self._place.open_requests -= 1
-            await events.aclose()
-
-    async def complete(self, request: GenerationRequest) -> Completion:
-        """Return the whole text of a request. Cancelling the task aborts it."""
-        parts: list[str] = []
-        events = self.generate(request)
-        try:
-            async for event in events:
-                match event:
-                    case TextDelta(text):
-                        parts.append(text)
-                    case Finished():
-                        return Completion("".join(parts), event)
-        finally:
-            await events.aclose()
-        raise PunaError("The worker ended a request without a last event.")
-
-    def _check_room(self) -> None:
-        if self._place.open_requests >= self._worker.loaded.slots + self._queue_limit:
-            raise OverloadedError(
-                f"{self._queue_limit} requests wait for {self.entry.id} already; try again later.",
-                retry_after_s=_RETRY_AFTER_S,
-            )
+def _check_kind(entry: ModelEntry, wanted: ModelKind) -> None:
+    if entry.kind is not wanted:
+        raise InvalidRequestError(f"{entry.id} is {_WHAT_IT_DOES[entry.kind]}.", field="model")
 
 
 class Coordinator:
@@ -146,12 +46,15 @@ class Coordinator:
         default_model: str | None,
         max_loaded_models: int,
         queue_limit: int,
+        idle_timeout_s: float = math.inf,
     ) -> None:
+        """A model leaves memory after `idle_timeout_s` without a lease, unless its last request wished otherwise."""
         self._catalogue = catalogue
         self._launcher = launcher
         self._default_model = default_model
         self._limit = max_loaded_models
         self._queue_limit = queue_limit
+        self._idle_timeout_s = idle_timeout_s
         self._places: dict[str, Place] = {}
         self._current: str | None = None
         self._clock = itertools.count(1)
@@ -159,19 +62,29 @@ class Coordinator:
         self._is_closed = False
 
     @asynccontextmanager
-    async def acquire(self, model: str | None) -> AsyncIterator[Lease]:
+    async def acquire(
+        self,
+        model: str | None,
+        *,
+        kind: ModelKind = ModelKind.TEXT,
+        keep_alive_s: float | None = None,
+    ) -> AsyncIterator[Lease]:
         """Hold a model in memory, loading it first where needed; None is the current or the default one.
 
-        Raises `ModelNotFoundError`, `NoModelLoadedError`, `ModelLoadError` or `OverloadedError`.
+        `keep_alive_s` is how long it stays afterwards, infinity for ever; None is the setting. Raises
+        `ModelNotFoundError`, `NoModelLoadedError`, `ModelLoadError`, `OverloadedError`, or `InvalidRequestError`
+        for a model of another kind.
         """
-        place = await self._place_of(model)
+        place = await self._place_of(model, kind)
         worker = await self._ready_worker(place)
         place.leases += 1
         place.last_used = next(self._clock)
+        _stop_expiry(place)
         try:
             yield Lease(place, worker, self._queue_limit)
         finally:
             place.leases -= 1
+            self._let_rest(place, keep_alive_s)
             self._make_room(keep=place.entry.id)
 
     async def load(self, model: str) -> LoadOutcome:
@@ -179,6 +92,7 @@ class Coordinator:
         place = await self._place_of(model)
         already_loaded = place.is_ready
         await self._ready_worker(place)
+        self._let_rest(place, None)
         self._current = place.entry.id
         return LoadOutcome(place.entry, already_loaded)
 
@@ -220,25 +134,25 @@ class Coordinator:
         self._places.clear()
         await asyncio.gather(*(self._free(place) for place in places), *self._closing)
 
-    async def _place_of(self, model: str | None) -> Place:
+    async def _place_of(self, model: str | None, kind: ModelKind | None = None) -> Place:
         name = model or self._current or self._default_model
         if name is None:
             raise NoModelLoadedError(
                 "No model is currently loaded. Please load a model first using POST /models/load."
             )
         if self._is_closed:
-            raise OverloadedError("Puna is stopping.", retry_after_s=_RETRY_AFTER_S)
+            raise OverloadedError("Puna is stopping.", retry_after_s=RETRY_AFTER_S)
         place = self._places.get(name)
-        if place is not None:
-            return place
-        entry = await self._catalogue.find(name)
+        entry = place.entry if place is not None else await self._catalogue.find(name)
+        if kind is not None:
+            _check_kind(entry, kind)
         return self._places.setdefault(entry.id, Place(entry))
 
     async def _ready_worker(self, place: Place) -> Worker:
         if place.worker is not None and place.worker.is_alive:
             return place.worker
         if self._is_closed:
-            raise OverloadedError("Puna is stopping.", retry_after_s=_RETRY_AFTER_S)
+            raise OverloadedError("Puna is stopping.", retry_after_s=RETRY_AFTER_S)
         if place.loading is None:
             place.loading = asyncio.create_task(self._load(place), name=f"load {place.entry.id}")
             place.loading.add_done_callback(_retrieve)
@@ -265,20 +179,39 @@ class Coordinator:
         return place.worker
 
     def _make_room(self, *, keep: str) -> None:
-        """Free surplus models in the background: nobody waits for them."""
+        """Free surplus models."""
         loaded = [
             Candidate(place.entry.id, place.leases > 0, place.last_used)
             for place in self._places.values()
             if place.is_ready
         ]
         for model_id in choose_evictions(loaded, limit=self._limit, keep=keep):
-            task = asyncio.create_task(self._free(self._places.pop(model_id)), name=f"free {model_id}")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._free_soon(self._places.pop(model_id))
             if self._current == model_id:
                 self._current = keep
 
+    def _let_rest(self, place: Place, keep_alive_s: float | None) -> None:
+        """Let an idle model go after its time; a new lease stops the clock."""
+        place.keep_alive_s = self._idle_timeout_s if keep_alive_s is None else keep_alive_s
+        _stop_expiry(place)
+        if not place.leases and not math.isinf(place.keep_alive_s):
+            loop = asyncio.get_running_loop()
+            place.expiry = loop.call_later(place.keep_alive_s, self._expire, place)
+
+    def _expire(self, place: Place) -> None:
+        place.expiry = None
+        if not place.leases and self._places.get(place.entry.id) is place:
+            del self._places[place.entry.id]
+            self._free_soon(place)
+
+    def _free_soon(self, place: Place) -> None:
+        """Free a model in the background: nobody waits for it."""
+        task = asyncio.create_task(self._free(place), name=f"free {place.entry.id}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
     async def _free(self, place: Place) -> None:
+        _stop_expiry(place)
         if place.loading is not None:
             place.loading.cancel()
             await asyncio.wait([place.loading])
@@ -286,11 +219,17 @@ class Coordinator:
             await place.worker.close()
 
 
+def _stop_expiry(place: Place) -> None:
+    if place.expiry is not None:
+        place.expiry.cancel()
+        place.expiry = None
+
+
 async def _wait_for(loading: asyncio.Task[Worker]) -> Worker:
     """Wait without cancelling the load when this waiter leaves: others may want it, or come back for it."""
     await asyncio.wait([loading])
     if loading.cancelled():
-        raise OverloadedError("The model was unloaded while it was loading.", retry_after_s=_RETRY_AFTER_S)
+        raise OverloadedError("The model was unloaded while it was loading.", retry_after_s=RETRY_AFTER_S)
     return loading.result()
 
 

@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
-from puna.domain.generation import GenerationEvent, GenerationRequest
+from puna.domain.embedding import Embedding, EmbeddingRequest, Ranking, RankingRequest
+from puna.domain.generation import GenerationEvent, GenerationRequest, Prompt
 from puna.domain.models import LoadedModel, ModelEntry, WorkerStatus
 
 
@@ -30,6 +31,18 @@ class Worker(Protocol):
 
         Closing the generator early aborts the request. Raises a `RequestError` or `WorkerDiedError`.
         """
+        ...
+
+    async def embed(self, request: EmbeddingRequest) -> Embedding:
+        """Return the vectors of some texts. For embedding models only; errors as in `generate`."""
+        ...
+
+    async def rank(self, request: RankingRequest) -> Ranking:
+        """Return how well documents answer a query. For rerankers only; errors as in `generate`."""
+        ...
+
+    async def count_tokens(self, prompt: Prompt) -> int:
+        """Return the tokens of a prompt, whether or not it fits the context. Errors as in `generate`."""
         ...
 
     async def close(self) -> None:
