@@ -1,6 +1,8 @@
 """What the program remembers between runs, as against what the user wants (`puna.config`)."""
 
 import logging
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +20,8 @@ class State(Struct, frozen=True, kw_only=True):
 
     instructions: dict[str, str] = field(default_factory=dict)
     """System instructions by model id; `global` for every model without its own."""
+    nicknames: dict[str, str] = field(default_factory=dict)
+    """What further names of models stand for: an id, or the path of a file."""
 
 
 class StateFile:
@@ -25,6 +29,7 @@ class StateFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._updating = threading.Lock()
 
     def read(self) -> State:
         """Return the state, the initial one when there is no file.
@@ -48,6 +53,11 @@ class StateFile:
         """Replace the file in one step. Raises `OSError` or `DaemonError`; the old file stands then."""
         make_private_folder(self._path.parent)
         write_private(self._path, msgspec.json.format(msgspec.json.encode(state), indent=2))
+
+    def update(self, change: Callable[[State], State]) -> None:
+        """Replace the state by what `change` makes of it, one change after the other. Errors as `read` and `write`."""
+        with self._updating:
+            self.write(change(self.read()))
 
     def _put_aside(self, error: Exception) -> None:
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")

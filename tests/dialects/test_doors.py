@@ -131,21 +131,24 @@ async def test_only_the_documented_dialects_are_open_without_a_key(
     daemon: RunningDaemon, client: aiohttp.ClientSession
 ) -> None:
     for door in doors(daemon):
-        is_open = door.dialect.name in ("locallab", "metrics")
+        if door.route.claims is not None:
+            # Whose request it is shows in the body, which this one leaves empty: then it is the owner's.
+            continue
+        is_open = door.dialect.name in ("locallab", "openai", "anthropic", "metrics", "description")
         for headers in PLACEHOLDERS:
             answer = await door.knock(client, headers)
             assert (answer.status == 401) is not is_open, door.path
 
 
 async def test_the_setting_opens_a_dialect(tmp_path: Path) -> None:
-    settings = Settings(open_dialects=(DialectName.SPINUP,), rate_limits="off")
+    settings = Settings(open_dialects=(DialectName.OLLAMA,), rate_limits="off")
     async with run_daemon(tmp_path, settings=settings) as daemon, daemon.client() as client:
         opened = {
             door.dialect.name
             for door in doors(daemon)
             if (await door.knock(client, {"X-Api-Key": "placeholder"})).status != 401
         }
-    assert opened == {"spinup", "metrics"}
+    assert opened == {"ollama", "metrics", "description"}
 
 
 async def test_paths_that_do_not_exist_ask_for_a_key_where_their_dialect_does(

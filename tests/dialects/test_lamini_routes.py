@@ -300,23 +300,22 @@ async def test_a_reservation_is_in_utc_without_an_offset(keyed: aiohttp.ClientSe
     assert (answer["capacity_remaining"], answer["dynamic_max_batch_size"]) == (9, 5)
 
 
-async def test_a_request_of_openai_is_told_that_it_is_not_served(keyed: aiohttp.ClientSession) -> None:
-    answer = await post(keyed, "/v1/completions", {"model": "demo", "prompt": "x"}, status=400)
-    assert "OpenAI" in answer["detail"]
-    assert answer["error"] == {
-        "message": answer["detail"],
-        "type": "invalid_request_error",
-        "param": None,
-        "code": None,
-    }
+async def test_a_request_of_openai_is_answered_in_its_way(keyed: aiohttp.ClientSession) -> None:
+    answer = await post(keyed, "/v1/completions", {"model": "demo", "prompt": "x"})
+    assert answer["choices"][0]["text"] == "Hello world"
 
 
 async def test_a_request_that_names_no_model_is_told_which_field_is_missing(
     keyed: aiohttp.ClientSession,
 ) -> None:
     answer = await post(keyed, "/v1/completions", {"prompt": "x"}, status=400)
-    assert answer["detail"] == answer["error"]["message"] == "`model_name` is required."
-    assert answer["error"]["param"] == "model_name"
+    assert answer["detail"] == "`model` is required; requests for Lamini name it `model_name`."
+    assert answer["error"] == {
+        "message": answer["detail"],
+        "type": "invalid_request_error",
+        "param": None,
+        "code": None,
+    }
     async with keyed.post("/v1/completions", json={"prompt": "x"}, headers=CLIENT) as response:
         assert response.status == 200
 

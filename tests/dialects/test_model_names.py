@@ -11,8 +11,11 @@ from puna.api.model_names import check_model_name
 from puna.errors import ModelNotFoundError
 from puna.keys.identity import LOCAL, Identity, Scope
 
-REQUESTS = {
+REQUESTS: dict[str, dict[str, object]] = {
     "/api/generate": {"model": "?", "prompt": "x"},
+    "/api/chat": {"model": "?", "messages": [{"role": "user", "content": "x"}]},
+    "/api/embed": {"model": "?", "input": "x"},
+    "/api/show": {"model": "?"},
     "/v1/aitextgen/generate": {"model": "?", "prompt": "x"},
     "/v1/completions": {"model_name": "?", "prompt": "x"},
     "/v3/streaming_completions": {"model_name": "?", "prompt": "x"},

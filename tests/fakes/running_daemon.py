@@ -14,12 +14,15 @@ from fakes.scripted_model import ListedCatalogue, ScriptedLauncher, ScriptedWork
 from puna.api.instructions import Instructions
 from puna.app import build_app, make_runner
 from puna.config import Settings
+from puna.conversations.archive import Archive
 from puna.jobs.service import JobService
 from puna.keys.identity import Scope
 from puna.keys.records import KeyWish
 from puna.keys.ring import KeyRing
 from puna.limits.limiter import Limiter
 from puna.limits.rates import parse_rates
+from puna.models.names import parse_aliases
+from puna.models.nicknames import Nicknames
 from puna.paths import Paths
 from puna.residency.coordinator import Coordinator
 from puna.services import Services
@@ -27,6 +30,10 @@ from puna.state import StateFile
 from puna.store.database import Database
 
 ADMIN_TOKEN = "admin-token-of-this-test"
+
+
+MODELS = ("demo", "other", "org/model", "thinker", "embedder", "reranker")
+"""What the catalogue knows; `thinker` reasons and calls tools, `embedder` and `reranker` are what they are called."""
 
 
 @dataclass
@@ -71,21 +78,30 @@ async def run_daemon(
 
     Without settings of its own there are no rate limits; `clock` is theirs.
     """
-    launcher, catalogue, stops = ScriptedLauncher(), ListedCatalogue("demo", "other", "org/model"), []
-    residency = Coordinator(catalogue, launcher, default_model=model, max_loaded_models=2, queue_limit=256)
     paths = Paths.under(folder)
     settings = settings or Settings(rate_limits="off")
+    state_file = StateFile(paths.state_file)
+    state = await asyncio.to_thread(state_file.read)
+    nicknames = Nicknames(state_file, state.nicknames, parse_aliases(settings.model_aliases))
+    launcher, catalogue, stops = (
+        ScriptedLauncher(),
+        ListedCatalogue(*MODELS, nicknames=nicknames),
+        list[str](),
+    )
+    residency = Coordinator(catalogue, launcher, default_model=model, max_loaded_models=2, queue_limit=256)
     database = await asyncio.to_thread(Database.open, paths.database_file)
     services = Services(
         settings=settings,
         paths=paths,
         catalogue=catalogue,
+        nicknames=nicknames,
         residency=residency,
         database=database,
         keys=KeyRing.read(database, time.time),
         limits=Limiter(parse_rates(settings.rate_limits), clock),
         jobs=JobService.of_settings(settings, database, residency),
-        instructions=Instructions(StateFile(paths.state_file), {}),
+        conversations=Archive.of_settings(settings, database),
+        instructions=Instructions(state_file, state.instructions),
         admin_token=ADMIN_TOKEN,
         instance="instance-of-this-test",
         request_stop=lambda: stops.append("stop"),

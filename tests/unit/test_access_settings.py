@@ -30,7 +30,7 @@ def test_a_list_can_be_emptied_wherever_it_is_set(tmp_path: Path) -> None:
     assert load(file, {}, {"open_dialects": ["none"]}).settings.open_dialects == ()
     assert set_value(file, "open_dialects", ["none"]) == ()
     assert load(file, {}).settings.open_dialects == ()
-    assert resolve(tmp_path, 'open_dialects = ["spinup"]', PUNA_OPEN_DIALECTS="lamini").open_dialects == (
+    assert resolve(tmp_path, 'open_dialects = ["ollama"]', PUNA_OPEN_DIALECTS="lamini").open_dialects == (
         "lamini",
     )
 
@@ -47,7 +47,7 @@ def test_rates_are_taken_as_they_are_written(tmp_path: Path, text: str) -> None:
         ('rate_limits = "60/min"', "rate_limits must be `documented`, `off`, or rates"),
         ('rate_limits = "control=1/min"', "not 'control=1/min'"),
         ("rate_limits = 60", "rate_limits must be"),
-        ('open_dialects = ["control"]', "open_dialects must be a list of locallab, spinup, aitextgen"),
+        ('open_dialects = ["control"]', "open_dialects must be a list of locallab, aitextgen, modelstudio"),
         ('open_dialects = ["none", "openai"]', "open_dialects must be"),
         ('open_dialects = "openai"', "open_dialects must be"),
     ],

@@ -49,6 +49,10 @@ class AccessRules:
     """None where any key will do."""
     is_open: bool
     """Whether the settings open the dialect to this machine."""
+    dialect: str = ""
+    """The dialect's name in the setting `open_dialects`."""
+    key_variable: str | None = None
+    """The environment variable from which the dialect's own clients take a key."""
 
 
 def find_caller(head: RequestHead, find_key: FindKey, admin_token: str) -> Caller:
@@ -123,9 +127,18 @@ def _what_is_missing(caller: Caller, rules: AccessRules) -> str:
     if rules.access is Access.ADMIN and caller.is_local:
         return "This route needs the admin token of the running daemon, or a key with the scope manage."
     if caller.has_credentials:
-        return "This key is not known, or it was revoked."
-    where = "Requests from other machines need" if not caller.is_local else "This API needs"
-    return f"{where} a key, as a bearer token or in X-Api-Key; `puna keys create` makes one."
+        problem = "This key is not known, or it was revoked"
+    else:
+        problem = "This API needs a key" if caller.is_local else "Requests from other machines need a key"
+    return f"{problem}: {_ways_in(caller, rules)}."
+
+
+def _ways_in(caller: Caller, rules: AccessRules) -> str:
+    through = f" (clients of this API take it from {rules.key_variable})" if rules.key_variable else ""
+    with_key = f"`puna keys create` makes one, to be sent as a bearer token or in X-Api-Key{through}"
+    if not caller.is_local or rules.access is not Access.KEYED:
+        return with_key
+    return f"{with_key}; or add {rules.dialect} to the setting open_dialects, so that this machine needs none"
 
 
 def _is_token(credential: str, admin_token: str) -> bool:

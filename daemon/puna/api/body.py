@@ -34,8 +34,12 @@ async def read_body(request: web.Request) -> bytes:
     Reading stops as soon as the limit of the route is passed. Raises `BodyTooLargeError`, `BodyStalledError`,
     or `InvalidRequestError` when the connection is lost.
     """
+    exchange = exchange_of(request)
+    if exchange.early_body is not None:
+        early, exchange.early_body = exchange.early_body, None
+        return early
     await _invite_body(request)
-    limit_bytes = exchange_of(request).body_limit_bytes
+    limit_bytes = exchange.body_limit_bytes
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_TOTAL_S):

@@ -6,9 +6,9 @@ from functools import partial
 from typing import TypeVar
 
 from puna.api.exchange import Exchange
-from puna.api.streaming import check_event
+from puna.api.streaming import check_finished
 from puna.domain.generation import Completion, GenerationRequest
-from puna.residency.coordinator import Lease
+from puna.residency.lease import Lease
 
 _Result = TypeVar("_Result")
 
@@ -16,7 +16,7 @@ _Result = TypeVar("_Result")
 async def complete(lease: Lease, request: GenerationRequest, exchange: Exchange) -> Completion:
     """Return the text of one request, its tokens noted. Raises `PunaError`."""
     completion = await lease.complete(request)
-    check_event(completion.finished)
+    check_finished(completion.finished)
     exchange.add_usage(completion.finished.usage)
     return completion
 

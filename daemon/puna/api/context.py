@@ -8,9 +8,11 @@ from aiohttp import web
 from puna.api.activity import Activity
 from puna.api.instructions import Instructions
 from puna.config import Settings
+from puna.conversations.archive import Archive
 from puna.jobs.service import JobService
 from puna.keys.ring import KeyRing
 from puna.limits.limiter import Limiter
+from puna.models.nicknames import Nicknames
 from puna.residency.coordinator import Coordinator
 from puna.residency.ports import Catalogue
 from puna.store.database import Database
@@ -27,6 +29,11 @@ class Context(Protocol):
     @property
     def catalogue(self) -> Catalogue:
         """Everything that can be run."""
+        ...
+
+    @property
+    def nicknames(self) -> Nicknames:
+        """Further names of models, which people give and take back."""
         ...
 
     @property
@@ -52,6 +59,11 @@ class Context(Protocol):
     @property
     def jobs(self) -> JobService:
         """The generation jobs."""
+        ...
+
+    @property
+    def conversations(self) -> Archive:
+        """The stored answers of OpenAI's `/v1/responses`."""
         ...
 
     @property

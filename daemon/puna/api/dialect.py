@@ -3,17 +3,21 @@
 A new one is a folder with a `DIALECT` of this type in its `routes.py`, and one line in `puna.app`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from aiohttp import web
 
 from puna.api.head import RequestHead
+from puna.api.validation import BodySchema
 from puna.errors import PunaError
 from puna.keys.identity import Scope
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Claims = Callable[[RequestHead, Collection[str]], bool]
+"""Pure. Whether a request is a dialect's own, by its head and the names of the fields in its body."""
 
 
 class Access(Enum):
@@ -45,6 +49,22 @@ class Route:
     """Whether browsers may send `multipart/form-data`, beside JSON."""
     body_limit_bytes: int | None = None
     """A limit of its own; None is the setting `body_limit_bytes`."""
+    body: BodySchema[Any] | None = None
+    """What it reads; None where it reads no body. The API's description is made from it."""
+    reply: object | None = None
+    """The type of its whole answer, for the API's description; None where that is not JSON, or has no fixed form."""
+    stream_type: str | None = None
+    """The content type of its streamed answer, where it has one."""
+    status: int = 200
+    """Of its whole answer, for the API's description."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    """What its query may have, for the API's description: each name, and a sentence. All are optional strings."""
+    claims: Claims | None = None
+    """Set where method and path belong to another dialect: which of the requests are this one's.
+
+    Access, limits, errors and figures then follow the dialect whose request it is. Until the body has told,
+    a sender passes whom any of the dialects lets in.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +93,14 @@ class Dialect:
     render_error: ErrorRenderer
     tells_timing: bool = False
     """Whether its answers carry `X-Process-Time` and `X-Request-Count`."""
+    request_id_header: str | None = None
+    """The header of its answers that tells `RequestHead.request_id`; None for none."""
+    key_variable: str | None = None
+    """The environment variable from which its own clients take a key; None where there is none."""
+    title: str = ""
+    """Its name as people write it; empty is `name`."""
+    summary: str = ""
+    """A sentence on it for the API's description."""
 
 
 def dialect_of_path(path: str, dialects: tuple[Dialect, ...]) -> Dialect | None:

@@ -23,6 +23,8 @@ class Exchange:
     body_limit_bytes: int
     number: int
     """How many requests the daemon has begun, this one included."""
+    early_body: bytes | None = None
+    """The body, where it was read before the handler asks for it: it told whose request this is."""
     identity: Identity = NOBODY
     """Who sent it; set before the handler runs."""
     allowed_origin: str | None = None

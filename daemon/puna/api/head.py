@@ -1,5 +1,6 @@
 """What is known of a request before its body is read."""
 
+import secrets
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -18,6 +19,8 @@ class RequestHead:
     local_address: str | None = None
     """The address of this machine that the client connected to."""
     local_port: int | None = None
+    request_id: str = ""
+    """Puna's own name for the request, for dialects that tell it."""
 
     def header(self, name: str) -> str | None:
         """Return the first header of that name, in any case."""
@@ -54,4 +57,5 @@ def head_of(request: web.BaseRequest) -> RequestHead:
         peer_address=peer[0] if isinstance(peer, tuple) else None,
         local_address=local[0] if isinstance(local, tuple) else None,
         local_port=local[1] if isinstance(local, tuple) else None,
+        request_id=f"req_{secrets.token_hex(12)}",
     )

@@ -37,8 +37,5 @@ class Instructions:
             )
 
     async def _keep(self, texts: dict[str, str]) -> None:
-        await asyncio.to_thread(self._write, texts)
+        await asyncio.to_thread(self._state_file.update, lambda state: replace(state, instructions=texts))
         self._texts = texts
-
-    def _write(self, texts: dict[str, str]) -> None:
-        self._state_file.write(replace(self._state_file.read(), instructions=texts))

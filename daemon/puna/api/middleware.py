@@ -1,21 +1,24 @@
-"""The one stack that every request passes, unknown paths too: observe, render errors, guard, limit."""
+"""The one stack that every request passes, unknown paths too: observe, render errors, guard, settle, limit."""
 
 import logging
+from contextlib import suppress
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from puna.api.access import AccessRules, admit, check_preflight, find_caller
-from puna.api.body import BodyStalledError, check_declared_length
+from puna.api.access import AccessRules, Caller, admit, check_preflight, find_caller
+from puna.api.body import BodyStalledError, check_declared_length, read_body
+from puna.api.claimants import names_of_fields
 from puna.api.context import Context, context_of
 from puna.api.dialect import Access
 from puna.api.errors import translate_error
 from puna.api.exchange import Exchange, begin_exchange, exchange_of, find_exchange
 from puna.api.guard import GuardPolicy, check_content_type, check_source
 from puna.api.head import head_of
-from puna.api.registry import Registry
+from puna.api.registry import Claim, Registry, registry_of
 from puna.domain.generation import Usage
-from puna.errors import BodyTooLargeError, PunaError, RouteNotFoundError
+from puna.errors import BodyTooLargeError, ForbiddenError, PunaError, RouteNotFoundError, UnauthenticatedError
+from puna.keys.identity import Identity
 from puna.logs import access_line
 
 _access_log = logging.getLogger("puna.access")
@@ -51,7 +54,7 @@ def make_middlewares(registry: Registry, policy: GuardPolicy) -> list[Middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         exchange = exchange_of(request)
         exchange.allowed_origin = check_source(exchange.head, policy)
-        _identify(exchange, context_of(request))
+        _identify(exchange, registry.claim_of(request), context_of(request))
         if not exchange.head.is_preflight:
             takes_multipart = exchange.route is not None and exchange.route.takes_multipart
             check_content_type(exchange.head, takes_multipart=takes_multipart)
@@ -63,15 +66,26 @@ def make_middlewares(registry: Registry, policy: GuardPolicy) -> list[Middleware
         check_declared_length(request.content_length, exchange.body_limit_bytes)
         return await handler(request)
 
-    @web.middleware
-    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
-        exchange = exchange_of(request)
-        is_limited = exchange.route is not None and exchange.route.generates
-        if is_limited and not exchange.identity.is_admin:
-            context_of(request).limits.take(exchange.dialect.name, exchange.identity.client)
-        return await handler(request)
+    return [observe, render_errors, guard, settle, limit]
 
-    return [observe, render_errors, guard, limit]
+
+@web.middleware
+async def settle(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Hand a request on a path that several dialects claim to the one whose it is."""
+    claim = registry_of(request).claim_of(request)
+    if claim.rivals:
+        await _settle(request, claim)
+    return await handler(request)
+
+
+@web.middleware
+async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count what asks a model for text, and refuse what is too much of it."""
+    exchange = exchange_of(request)
+    is_limited = exchange.route is not None and exchange.route.generates
+    if is_limited and not exchange.identity.is_admin:
+        context_of(request).limits.take(exchange.dialect.name, exchange.identity.client)
+    return await handler(request)
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -98,10 +112,12 @@ def _headers_of(exchange: Exchange) -> dict[str, str]:
     if exchange.dialect.tells_timing:
         headers["X-Process-Time"] = f"{exchange.duration_s:.4f}"
         headers["X-Request-Count"] = str(exchange.number)
+    if exchange.dialect.request_id_header is not None:
+        headers[exchange.dialect.request_id_header] = exchange.head.request_id
     return headers
 
 
-def _identify(exchange: Exchange, context: Context) -> None:
+def _identify(exchange: Exchange, claim: Claim, context: Context) -> None:
     """Find out who asks. Raises `UnauthenticatedError` or `ForbiddenError` when the route is not for them."""
     caller = find_caller(exchange.head, context.keys.find, context.admin_token)
     if caller.key is not None:
@@ -109,14 +125,37 @@ def _identify(exchange: Exchange, context: Context) -> None:
     if exchange.head.is_preflight:
         check_preflight(caller, exchange.allowed_origin)
     else:
-        exchange.identity = admit(caller, _rules_of(exchange, context))
+        exchange.identity = _admit_somewhere(caller, claim, context)
 
 
-def _rules_of(exchange: Exchange, context: Context) -> AccessRules:
+def _admit_somewhere(caller: Caller, claim: Claim, context: Context) -> Identity:
+    """Let pass whom the owner of the route or one of its rivals lets in. Raises why the owner does not."""
+    try:
+        return admit(caller, _rules_of(claim, context))
+    except (UnauthenticatedError, ForbiddenError):
+        for rival in claim.rivals:
+            with suppress(UnauthenticatedError, ForbiddenError):
+                return admit(caller, _rules_of(rival, context))
+        raise
+
+
+async def _settle(request: web.Request, claim: Claim) -> None:
+    """Hand a request to the dialect whose it is, and decide again whether it is for who asks."""
+    exchange, context = exchange_of(request), context_of(request)
+    exchange.early_body = await read_body(request)
+    claim = claim.settle(exchange.head, names_of_fields(exchange.early_body))
+    exchange.dialect, exchange.route = claim.dialect, claim.route
+    caller = find_caller(exchange.head, context.keys.find, context.admin_token)
+    exchange.identity = admit(caller, _rules_of(claim, context))
+
+
+def _rules_of(claim: Claim, context: Context) -> AccessRules:
     return AccessRules(
-        access=exchange.dialect.access,
-        scope=exchange.route.scope if exchange.route is not None else None,
-        is_open=exchange.dialect.name in context.settings.open_dialects,
+        access=claim.dialect.access,
+        scope=claim.route.scope if claim.route is not None else None,
+        is_open=claim.dialect.name in context.settings.open_dialects,
+        dialect=claim.dialect.name,
+        key_variable=claim.dialect.key_variable,
     )
 
 

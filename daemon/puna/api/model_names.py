@@ -1,21 +1,28 @@
 """The one door from dialects to models: it checks that the sender may use a name before anybody looks for it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from puna.api.context import Context
-from puna.domain.models import ModelEntry
-from puna.errors import ModelNotFoundError
+from puna.domain.models import ModelEntry, ModelKind
+from puna.errors import ModelNotFoundError, PunaError
 from puna.keys.identity import Identity, Scope
 from puna.models.names import path_in
-from puna.residency.coordinator import Lease
+from puna.residency.lease import Lease
 
 
 @asynccontextmanager
-async def acquire_model(context: Context, identity: Identity, name: str | None) -> AsyncIterator[Lease]:
-    """Hold a model in memory, the current or the default one without a name. Errors as `Coordinator.acquire`."""
+async def acquire_model(
+    context: Context,
+    identity: Identity,
+    name: str | None,
+    *,
+    kind: ModelKind = ModelKind.TEXT,
+    keep_alive_s: float | None = None,
+) -> AsyncIterator[Lease]:
+    """Hold a model in memory, the current or the default one without a name. As `Coordinator.acquire`."""
     check_model_name(name, identity)
-    async with context.residency.acquire(name or None) as lease:
+    async with context.residency.acquire(name or None, kind=kind, keep_alive_s=keep_alive_s) as lease:
         yield lease
 
 
@@ -23,6 +30,18 @@ async def find_model(context: Context, identity: Identity, name: str) -> ModelEn
     """Return what the catalogue has under a name. Errors as `Catalogue.find`."""
     check_model_name(name, identity)
     return await context.catalogue.find(name)
+
+
+async def list_models(context: Context, identity: Identity) -> dict[str, ModelEntry]:
+    """Return every model under the name that requests use: those of the catalogue, those in memory, the nicknames."""
+    models = {entry.id: entry for entry in await context.catalogue.entries()}
+    # A model that was loaded by its path stands in no folder, and is there all the same.
+    models.update((resident.entry.id, resident.entry) for resident in context.residency.residents())
+    for name in context.nicknames:
+        # One whose file is gone is left out.
+        with suppress(PunaError):
+            models[name] = await find_model(context, identity, name)
+    return models
 
 
 def check_model_name(name: str | None, identity: Identity) -> None:

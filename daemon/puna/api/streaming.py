@@ -1,15 +1,16 @@
 """One writer for every stream: an event is one write, the client's pace is kept, and who left is noticed."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 
 from aiohttp import web
+from msgspec import Struct
 
 from puna.api.errors import translate_error
 from puna.api.exchange import Exchange, exchange_of
-from puna.domain.generation import Finished, FinishReason, GenerationEvent, TextDelta
+from puna.domain.generation import Finished, FinishReason, GenerationEvent
 from puna.errors import GenerationError, OverloadedError, PunaError
 
 SSE = "text/event-stream; charset=utf-8"
@@ -22,7 +23,7 @@ SEND_STALL_S = 120.0
 class StreamEncoder(Protocol):
     """Events into the bytes of one dialect. Pure, but may hold text back; made anew for each stream.
 
-    Every method returns whole events, or nothing at all.
+    Both methods return whole events, or nothing at all.
     """
 
     @property
@@ -30,12 +31,8 @@ class StreamEncoder(Protocol):
         """`SSE` or `NDJSON`."""
         ...
 
-    def encode_text(self, text: str) -> bytes:
-        """More text."""
-        ...
-
-    def encode_finish(self, finished: Finished) -> bytes:
-        """The regular end, with whatever was held back."""
+    def encode(self, event: GenerationEvent) -> bytes:
+        """The next event; with `Finished` come whatever was held back and the regular end."""
         ...
 
     def encode_error(self, error: PunaError) -> bytes:
@@ -46,72 +43,133 @@ class StreamEncoder(Protocol):
 async def send_stream(
     request: web.Request, events: AsyncGenerator[GenerationEvent], encoder: StreamEncoder
 ) -> web.StreamResponse:
-    """Send the events of one generation and return the response.
+    """Send the events of one generation and return the response; errors as in `send_chunks`."""
+    chunks = _encode(events, encoder, exchange_of(request))
+    return await send_chunks(request, encoder.content_type, chunks, encoder.encode_error)
 
-    A failure before the first event is raised, so that the answer gets its proper status; a later one ends
-    the stream in the dialect's way. The generator is closed in every case, which frees the slot when the
-    client left.
-    """
+
+async def _encode(
+    events: AsyncGenerator[GenerationEvent], encoder: StreamEncoder, exchange: Exchange
+) -> AsyncGenerator[bytes]:
     async with aclosing(events):
-        first = await _first_event(events)
+        async for event in events:
+            note_event(event, exchange)
+            exchange.is_complete = isinstance(event, Finished)
+            yield encoder.encode(event)
+
+
+async def send_chunks(
+    request: web.Request,
+    content_type: str,
+    chunks: AsyncGenerator[bytes],
+    encode_error: Callable[[PunaError], bytes],
+) -> web.StreamResponse:
+    """Send chunks of whole events, empty ones left out, and return the response.
+
+    A failure before the first chunk is raised, so that the answer gets its proper status; a later one ends
+    the stream with the bytes of `encode_error`. The generator is closed in every case, which frees the slots
+    when the client left; it sets `Exchange.is_complete` before its last chunk.
+    """
+    async with aclosing(chunks):
+        first = await _first_chunk(chunks)
         response = web.StreamResponse(
-            headers={
-                "Content-Type": encoder.content_type,
-                "Cache-Control": "no-cache",
-                "X-Accel-Buffering": "no",
-            }
+            headers={"Content-Type": content_type, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         )
         try:
             await response.prepare(request)
-            await _send_events(response, exchange_of(request), first, events, encoder)
+            await _send(response, exchange_of(request), first, chunks, encode_error)
         except ConnectionError:
             # The client is gone. aiohttp must not take this for a failure of ours.
             response.force_close()
     return response
 
 
-async def _first_event(events: AsyncGenerator[GenerationEvent]) -> GenerationEvent:
-    try:
-        return check_event(await anext(events))
-    except StopAsyncIteration as error:
-        raise GenerationError("The model ended without an answer.") from error
+async def _first_chunk(chunks: AsyncGenerator[bytes]) -> bytes:
+    async for chunk in chunks:
+        if chunk:
+            return chunk
+    raise GenerationError("The model ended without an answer.")
 
 
-async def _send_events(
+async def _send(
     response: web.StreamResponse,
     exchange: Exchange,
-    first: GenerationEvent,
-    events: AsyncGenerator[GenerationEvent],
-    encoder: StreamEncoder,
+    first: bytes,
+    chunks: AsyncGenerator[bytes],
+    encode_error: Callable[[PunaError], bytes],
 ) -> None:
     try:
-        await _send_event(response, exchange, first, encoder)
-        async for event in events:
-            await _send_event(response, exchange, check_event(event), encoder)
+        await _write(response, first)
+        async for chunk in chunks:
+            await _write(response, chunk)
     except ConnectionError:
         raise
     except Exception as error:  # noqa: BLE001 - the status is sent: whatever it is, the stream has to say so
         exchange.stream_error = translate_error(error)
-        await _write(response, encoder.encode_error(exchange.stream_error))
+        await _write(response, encode_error(exchange.stream_error))
 
 
-async def _send_event(
-    response: web.StreamResponse, exchange: Exchange, event: GenerationEvent, encoder: StreamEncoder
-) -> None:
-    match event:
-        case TextDelta():
-            await _write(response, encoder.encode_text(event.text))
-        case Finished():
-            exchange.add_usage(event.usage)
-            exchange.is_complete = True
-            await _write(response, encoder.encode_finish(event))
+class ChoiceEvent(Struct, frozen=True):
+    """An event of one of several texts that are generated at the same time."""
+
+    index: int
+    """Which text it is, from 0."""
+    event: GenerationEvent
 
 
-def check_event(event: GenerationEvent) -> GenerationEvent:
-    """Return the event. Raises `OverloadedError` for an end that nobody asked for."""
-    if isinstance(event, Finished) and event.reason is FinishReason.ABORT:
+@asynccontextmanager
+async def merge_events(
+    streams: Sequence[AsyncGenerator[GenerationEvent]],
+) -> AsyncIterator[AsyncGenerator[ChoiceEvent]]:
+    """Give the events of several generations as they come; the first failure ends all of them and is raised.
+
+    All generators are closed behind the block.
+    """
+    queue: asyncio.Queue[ChoiceEvent | Exception | None] = asyncio.Queue()
+
+    async def pump(index: int, events: AsyncGenerator[GenerationEvent]) -> None:
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    queue.put_nowait(ChoiceEvent(index, event))
+        except Exception as error:  # noqa: BLE001 - raised where the events are read
+            queue.put_nowait(error)
+        else:
+            queue.put_nowait(None)
+
+    async def read() -> AsyncGenerator[ChoiceEvent]:
+        left = len(streams)
+        while left:
+            item = await queue.get()
+            match item:
+                case ChoiceEvent():
+                    yield item
+                case None:
+                    left -= 1
+                case error:
+                    raise error
+
+    tasks = [asyncio.create_task(pump(index, events)) for index, events in enumerate(streams)]
+    try:
+        async with aclosing(read()) as merged:
+            yield merged
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def note_event(event: GenerationEvent, exchange: Exchange) -> None:
+    """Note what a text cost, at its end. Raises `OverloadedError` for an end that nobody asked for."""
+    if isinstance(event, Finished):
+        check_finished(event)
+        exchange.add_usage(event.usage)
+
+
+def check_finished(finished: Finished) -> None:
+    """Raise `OverloadedError` for an end that nobody asked for."""
+    if finished.reason is FinishReason.ABORT:
         raise OverloadedError("The text was cut off: the model is being unloaded, or the daemon is stopping.")
-    return event
 
 
 async def _write(response: web.StreamResponse, data: bytes) -> None:

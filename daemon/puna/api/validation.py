@@ -12,6 +12,7 @@ from puna.errors import InvalidRequestError
 _Body = TypeVar("_Body")
 _MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_FOREIGN_TAG = re.compile(r"^Invalid value '(?P<value>[^']{1,64})'")
 _STEP = re.compile(r"\.(?P<field>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
 
 
@@ -20,6 +21,7 @@ class BodySchema(Generic[_Body]):
 
     def __init__(self, struct: type[_Body], *, foreign_names: Mapping[str, str] | None = None) -> None:
         """`foreign_names` maps names that other APIs use to the required field that is meant."""
+        self.struct = struct
         self._decoder = msgspec.json.Decoder(struct)
         self._type = inspect.type_info(struct)
         self._foreign_names = foreign_names or {}
@@ -51,7 +53,9 @@ class BodySchema(Generic[_Body]):
             return InvalidRequestError(f"The body must be {expected or 'a JSON object'}.")
         if expected is None:
             return InvalidRequestError(f"`{path}`: {_PATH.sub('', complaint)}.", field=path)
-        return InvalidRequestError(f"`{path}` must be {expected}.", field=path)
+        tag = _FOREIGN_TAG.match(complaint)
+        given = f", not {tag['value']}" if tag else ""
+        return InvalidRequestError(f"`{path}` must be {expected}{given}.", field=path)
 
     def _explain_missing(self, field: str, text: str) -> InvalidRequestError:
         message = f"`{field}` is required."
@@ -92,12 +96,17 @@ def _expectation_at(type_: inspect.Type, path: str) -> str | None:
 
 def _inside(type_: inspect.Type, field: str | None) -> inspect.Type | None:
     """Return the type of a field, or of the items where `field` is None."""
-    for candidate in _choices(type_):
-        if field is None and isinstance(candidate, inspect.ListType | inspect.VarTupleType):
-            return candidate.item_type
-        if field is not None and isinstance(candidate, inspect.StructType):
-            return next((each.type for each in candidate.fields if each.encode_name == field), None)
-    return None
+    choices = _choices(type_)
+    if field is None:
+        lists = (each for each in choices if isinstance(each, inspect.ListType | inspect.VarTupleType))
+        return next((each.item_type for each in lists), None)
+    structs = [each for each in choices if isinstance(each, inspect.StructType)]
+    tags = tuple(str(each.tag) for each in structs if each.tag_field == field)
+    if tags:
+        return inspect.LiteralType(tags)
+    return next(
+        (each.type for struct in structs for each in struct.fields if each.encode_name == field), None
+    )
 
 
 def describe_type(type_: inspect.Type) -> str:
@@ -130,6 +139,8 @@ def _describe_one(type_: inspect.Type) -> str:
             return f"a number{_range(type_.ge, type_.le)}"
         case inspect.EnumType():
             return f"one of {', '.join(str(member.value) for member in type_.cls)}"
+        case inspect.LiteralType():
+            return f"one of {', '.join(map(str, type_.values))}"
         case inspect.ListType() | inspect.VarTupleType():
             return _describe_list(type_.min_length, type_.max_length)
         case _:

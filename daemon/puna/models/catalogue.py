@@ -35,7 +35,8 @@ class LocalCatalogue:
     ) -> None:
         """Take the built-in demo model, the folders to look in, and other names; nothing is read yet.
 
-        An alias stands for an id or a path; it wins over an id of the same name.
+        An alias stands for an id or a path; it wins over an id of the same name. They are read at each look-up,
+        so that they may change.
         """
         self._demo_model = demo_model
         self._aliases = aliases

@@ -19,20 +19,20 @@ from puna.api.lamini.replies import PolledIdReply
 from puna.api.lamini.schema import COMPLETION, STREAMING, CompletionBody
 from puna.api.model_names import acquire_model, check_model_name
 from puna.api.responses import json_response
-from puna.api.streaming import check_event
+from puna.api.streaming import check_finished
 from puna.domain.generation import Finished, GenerationRequest, Priority, TextDelta
 from puna.errors import NotFoundError
 from puna.keys.identity import Identity
-from puna.residency.coordinator import Lease
+from puna.residency.lease import Lease
 
 
 async def begin_stream(request: web.Request) -> web.Response:
-    """POST /v3/streaming_completions."""
+    """POST /v3/streaming_completions: begins texts whose results are polled as they grow."""
     return await _answer_with_id(request, is_stream=True)
 
 
 async def begin_batch(request: web.Request) -> web.Response:
-    """POST /v1/batch_completions."""
+    """POST /v1/batch_completions: begins texts that have time, behind who waits for an answer."""
     return await _answer_with_id(request, is_stream=False)
 
 
@@ -49,7 +49,7 @@ async def show_batch(request: web.Request) -> web.Response:
 
 
 async def stream_again(request: web.Request) -> web.Response:
-    """POST /v1/streaming_completions: clients up to 2.1.8 send the whole request with each poll.
+    """POST /v1/streaming_completions: the text so far, for clients up to 2.1.8, which send all of it with each poll.
 
     Some send `server` back, which is the id, and some do not: those are known by their request, until it is
     told that the text is whole.
@@ -129,8 +129,9 @@ async def _follow(lease: Lease, generation: GenerationRequest, index: int, poll:
         async for event in events:
             if polls.is_abandoned(poll):
                 raise NotFoundError("Nobody asked for this stream any more, so it was ended.")
-            match check_event(event):
+            match event:
                 case TextDelta(text):
                     poll.progress.add_text(index, text)
-                case Finished() as finished:
-                    poll.progress.finish(index, finished)
+                case Finished():
+                    check_finished(event)
+                    poll.progress.finish(index, event)

@@ -1,6 +1,6 @@
 """Lamini's routes, and those that answer at once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -17,12 +17,20 @@ from puna.api.lamini import polled
 from puna.api.lamini.convert import to_answer, to_outputs, to_requests, to_reservation, to_warning
 from puna.api.lamini.errors import SHARED_PATH, render_error
 from puna.api.lamini.output_type import OutputType
-from puna.api.lamini.replies import EndpointReply, VersionReply
-from puna.api.lamini.schema import COMPLETION, FIELDS, RESERVATION, CompletionBody
+from puna.api.lamini.replies import (
+    Answer,
+    EndpointReply,
+    NothingYetReply,
+    OutputsReply,
+    PolledIdReply,
+    ReservationReply,
+    StreamingReply,
+    VersionReply,
+)
+from puna.api.lamini.schema import COMPLETION, RESERVATION, STREAMING, CompletionBody
 from puna.api.model_names import acquire_model
 from puna.api.responses import json_response
 from puna.domain.generation import Completion
-from puna.errors import InvalidRequestError
 
 _ENDPOINTS = (
     EndpointReply("completions", "/v1/completions"),
@@ -35,9 +43,7 @@ _ENDPOINTS = (
 
 async def complete(request: web.Request) -> web.Response:
     """POST /v1/completions: one answer for a prompt, a list for a list."""
-    encoded = await read_body(request)
-    check_claimant(encoded, exchange_of(request).head)
-    body = COMPLETION.parse(encoded)
+    body = COMPLETION.parse(await read_body(request))
     output_type = body.read_output_type()
     completions = await _complete(request, body, output_type)
     answers = [to_answer(completion, output_type) for completion in completions]
@@ -45,7 +51,7 @@ async def complete(request: web.Request) -> web.Response:
 
 
 async def complete_with_reasons(request: web.Request) -> web.Response:
-    """POST /v2/completions."""
+    """POST /v2/completions: the answers as a list, each with the reason of its end."""
     body = COMPLETION.parse(await read_body(request))
     output_type = body.read_output_type()
     completions = await _complete(request, body, output_type)
@@ -53,7 +59,7 @@ async def complete_with_reasons(request: web.Request) -> web.Response:
 
 
 async def show_version(request: web.Request) -> web.Response:
-    """GET /v1/version."""
+    """GET /v1/version: the daemon's version, and the routes that clients look for."""
     client = exchange_of(request).head.header(LAMINI_VERSION)
     return json_response(VersionReply(puna.__version__, client, _ENDPOINTS))
 
@@ -64,18 +70,10 @@ async def reserve(request: web.Request) -> web.Response:
     return json_response(to_reservation(body, datetime.now(UTC).replace(tzinfo=None)))
 
 
-def check_claimant(encoded: bytes, head: RequestHead) -> None:
-    """Refuse what is not Lamini's on the path that OpenAI's clients use too. Raises `InvalidRequestError`."""
-    fields = FIELDS.parse(encoded)
-    match claimant_of(fields, has_lamini_version=head.header(LAMINI_VERSION) is not None):
-        case Claimant.LAMINI:
-            return
-        case Claimant.OPENAI:
-            raise InvalidRequestError(
-                "OpenAI's completions are not served yet; a request for Lamini names its model in `model_name`."
-            )
-        case Claimant.NOBODY:
-            raise InvalidRequestError("`model_name` is required.", field="model_name")
+def is_lamini(head: RequestHead, fields: Collection[str]) -> bool:
+    """Whether a request on the path that OpenAI's clients use too is Lamini's."""
+    has_version = head.header(LAMINI_VERSION) is not None
+    return claimant_of(fields, has_lamini_version=has_version) is Claimant.LAMINI
 
 
 async def _complete(
@@ -98,8 +96,8 @@ def _reply(value: object, completions: Sequence[Completion]) -> web.Response:
 DIALECT = Dialect(
     name="lamini",
     access=Access.KEYED,
+    key_variable="LAMINI_API_KEY",
     prefixes=(
-        SHARED_PATH,
         "/v2/completions",
         "/v1/streaming_completions",
         "/v3/streaming_completions",
@@ -108,15 +106,65 @@ DIALECT = Dialect(
         "/v1/reservation",
     ),
     render_error=render_error,
+    title="Lamini",
+    summary="Completions, also as typed objects, whole or polled, as Lamini's document and clients have them.",
     routes=(
-        Route(method="POST", path=SHARED_PATH, handler=complete, generates=True),
-        Route(method="POST", path="/v2/completions", handler=complete_with_reasons, generates=True),
-        Route(method="POST", path="/v1/streaming_completions", handler=polled.stream_again, generates=True),
-        Route(method="POST", path="/v3/streaming_completions", handler=polled.begin_stream, generates=True),
-        Route(method="GET", path="/v3/streaming_completions/{poll_id}/result", handler=polled.show_stream),
-        Route(method="POST", path="/v1/batch_completions", handler=polled.begin_batch, generates=True),
-        Route(method="GET", path="/v1/batch_completions/{poll_id}/result", handler=polled.show_batch),
-        Route(method="GET", path="/v1/version", handler=show_version, scope=None),
-        Route(method="POST", path="/v1/reservation", handler=reserve),
+        Route(
+            method="POST",
+            path=SHARED_PATH,
+            handler=complete,
+            generates=True,
+            claims=is_lamini,
+            body=COMPLETION,
+            reply=Answer | list[Answer],
+        ),
+        Route(
+            method="POST",
+            path="/v2/completions",
+            handler=complete_with_reasons,
+            generates=True,
+            body=COMPLETION,
+            reply=OutputsReply,
+        ),
+        Route(
+            method="POST",
+            path="/v1/streaming_completions",
+            handler=polled.stream_again,
+            generates=True,
+            body=STREAMING,
+            reply=StreamingReply,
+        ),
+        Route(
+            method="POST",
+            path="/v3/streaming_completions",
+            handler=polled.begin_stream,
+            generates=True,
+            body=COMPLETION,
+            reply=PolledIdReply,
+        ),
+        Route(
+            method="GET",
+            path="/v3/streaming_completions/{poll_id}/result",
+            handler=polled.show_stream,
+            reply=OutputsReply | NothingYetReply,
+        ),
+        Route(
+            method="POST",
+            path="/v1/batch_completions",
+            handler=polled.begin_batch,
+            generates=True,
+            body=COMPLETION,
+            reply=PolledIdReply,
+        ),
+        Route(
+            method="GET",
+            path="/v1/batch_completions/{poll_id}/result",
+            handler=polled.show_batch,
+            reply=OutputsReply | NothingYetReply,
+        ),
+        Route(method="GET", path="/v1/version", handler=show_version, scope=None, reply=VersionReply),
+        Route(
+            method="POST", path="/v1/reservation", handler=reserve, body=RESERVATION, reply=ReservationReply
+        ),
     ),
 )

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, Struct
 
 from puna.api.lamini.output_type import OutputType, parse_output_type
@@ -22,11 +21,15 @@ class CompletionBody(Struct, kw_only=True, frozen=True):
 
     model_name: str | None = None
     prompt: Text | Annotated[list[Text], Meta(min_length=1, max_length=MAX_PROMPTS)]
+    """One prompt, or several; the answer is one or several, too."""
     out_type: dict[str, Any] | None = None
+    """What the answer has: each key with `str`, `int`, `float`, `bool` or a list of its values."""
     output_type: dict[str, Any] | None = None
     """The name of `out_type` since 2024."""
     max_tokens: TokenLimit | None = None
+    """New tokens, at most. Absent: 512, and for a typed object what it takes."""
     max_new_tokens: TokenLimit | None = None
+    """As `max_tokens`; the smaller of both counts."""
     model: str | None = None
     """Not Lamini's: what people write who come from another API."""
 
@@ -69,5 +72,3 @@ class ReservationBody(Struct, kw_only=True, frozen=True):
 COMPLETION = BodySchema(CompletionBody, foreign_names={"inputs": "prompt", "messages": "prompt"})
 STREAMING = BodySchema(StreamingBody)
 RESERVATION = BodySchema(ReservationBody)
-FIELDS = BodySchema(dict[str, msgspec.Raw])
-"""The fields of any body, to see whose it is."""

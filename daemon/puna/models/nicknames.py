@@ -1,0 +1,71 @@
+"""Other names for models: those of the setting `model_aliases`, and those that people give while the daemon runs."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+
+from msgspec.structs import replace
+
+from puna.domain.models import ModelEntry
+from puna.errors import InvalidRequestError
+from puna.models.listing import DEMO_ID
+from puna.state import StateFile
+
+MAX_NICKNAMES = 1000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,199}")
+
+
+class Nicknames(Mapping[str, str]):
+    """What each name stands for: an id, or the path of a file. The names that were given are remembered.
+
+    One for the daemon; used from the event loop only. The catalogue looks names up here.
+    """
+
+    def __init__(self, state_file: StateFile, given: Mapping[str, str], fixed: Mapping[str, str]) -> None:
+        """`given` are `State.nicknames` as read at the start; `fixed`, those of the settings, win over them."""
+        self._state_file = state_file
+        self._given = dict(given)
+        self._fixed = fixed
+        self._lock = asyncio.Lock()
+
+    def __getitem__(self, name: str) -> str:
+        return self._fixed[name] if name in self._fixed else self._given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._fixed
+        yield from (name for name in self._given if name not in self._fixed)
+
+    def __len__(self) -> int:
+        return len(self._fixed.keys() | self._given.keys())
+
+    async def give(self, name: str, entry: ModelEntry) -> None:
+        """Let a name stand for a model, also where it stood for another one.
+
+        Raises `InvalidRequestError` for what can be no name, and for a name of the settings; `OSError` or
+        `DaemonError` where it cannot be remembered.
+        """
+        self._check_free(name)
+        if not _NAME.fullmatch(name):
+            raise InvalidRequestError(
+                "A name must be 1 to 200 letters, digits or any of _ . : / -, a letter or digit first."
+            )
+        # An id may mean another file when folders change, and that of a file named by path ends with the daemon.
+        target = DEMO_ID if entry.id == DEMO_ID else str(entry.path)
+        async with self._lock:
+            if len(self._given) >= MAX_NICKNAMES and name not in self._given:
+                raise InvalidRequestError(f"There are {MAX_NICKNAMES} names already; delete one first.")
+            await self._keep({**self._given, name: target})
+
+    async def take_back(self, name: str) -> None:
+        """Forget a name that was given. Errors as `give`."""
+        self._check_free(name)
+        async with self._lock:
+            await self._keep({each: target for each, target in self._given.items() if each != name})
+
+    def _check_free(self, name: str) -> None:
+        if name in self._fixed:
+            raise InvalidRequestError(f"{name} is set in model_aliases; change that setting.")
+
+    async def _keep(self, given: dict[str, str]) -> None:
+        await asyncio.to_thread(self._state_file.update, lambda state: replace(state, nicknames=given))
+        self._given = given
