@@ -43,9 +43,9 @@ async def running(daemon: RunningDaemon) -> RunningDaemon:
     return daemon
 
 
-def spinup(daemon: RunningDaemon, key: str) -> list[str]:
+def spin_up(daemon: RunningDaemon, key: str) -> list[str]:
     return examples(
-        "spinup",
+        "spin_up",
         ("https://ke35xrs4.spin-up.ai", daemon.url),
         ("94d23bc5-892a-42dc-a2e9-2b94613ab1f2", key),
         ("llama3.2:1b", "demo"),
@@ -53,7 +53,7 @@ def spinup(daemon: RunningDaemon, key: str) -> list[str]:
 
 
 async def test_spin_up_s_curl(running: RunningDaemon, key: str) -> None:
-    curl, _ = spinup(running, key)
+    curl, _ = spin_up(running, key)
     told = json.loads(await run_cmd(curl))
     assert (told["model"], told["output"], told["usage"]["tokens"]) == ("demo", ANSWER, 7)
     assert isinstance(told["id"], str)
@@ -62,7 +62,7 @@ async def test_spin_up_s_curl(running: RunningDaemon, key: str) -> None:
 
 
 async def test_spin_up_s_javascript(running: RunningDaemon, key: str) -> None:
-    _, javascript = spinup(running, key)
+    _, javascript = spin_up(running, key)
     printed = await run_javascript(javascript)
     assert "Due to Rayleigh scattering" in printed
     assert re.search(r"usage: \{ tokens: 7\b", printed)

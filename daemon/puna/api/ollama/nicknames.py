@@ -1,0 +1,46 @@
+"""Names that people give to models: `/api/copy` and `/api/delete`."""
+
+from aiohttp import web
+
+from puna.api.context import context_of
+from puna.api.ollama.door import find, read
+from puna.api.ollama.models import name_in
+from puna.api.ollama.names import other_form, plain_name
+from puna.api.ollama.schema import COPY, NAME
+from puna.errors import InvalidRequestError, ModelNotFoundError
+
+
+async def copy(request: web.Request) -> web.Response:
+    """POST /api/copy: another name for the same file, remembered over restarts."""
+    body = await read(request, COPY)
+    nicknames, name = context_of(request).nicknames, plain_name(body.destination)
+    entry = await find(request, body.source)
+    if name not in nicknames and await _is_model(request, name):
+        raise InvalidRequestError(
+            f"`destination` must be a new name: {name} is the name of a model.", field="destination"
+        )
+    await nicknames.give(name, entry)
+    return web.Response()
+
+
+async def delete(request: web.Request) -> web.Response:
+    """DELETE /api/delete: takes a name away. Files are not Puna's, so it deletes none."""
+    name = name_in(await read(request, NAME))
+    nicknames = context_of(request).nicknames
+    nickname = next((each for each in (name, other_form(name)) if each in nicknames), None)
+    if nickname is None:
+        entry = await find(request, name)
+        raise InvalidRequestError(
+            f"{entry.id} is a file that Puna did not make, so Puna does not delete it; delete the file yourself.",
+            field="model",
+        )
+    await nicknames.take_back(nickname)
+    return web.Response()
+
+
+async def _is_model(request: web.Request, name: str) -> bool:
+    try:
+        await find(request, name)
+    except ModelNotFoundError:
+        return False
+    return True

@@ -1,1 +1,0 @@
-"""Spin-Up's API, which is Ollama's `/api/generate` behind a key: one body serves the users of both."""
