@@ -66,7 +66,36 @@ CREATE TABLE tasks (
 """
 """Number 2: generation jobs and their tasks; what `puna.jobs.job` says of their states."""
 
-MIGRATIONS: tuple[str, ...] = (_KEYS, _JOBS)
+_CONVERSATIONS = """
+CREATE TABLE responses (
+    id TEXT NOT NULL PRIMARY KEY,
+    owner TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX responses_of_owners ON responses (owner, created_at);
+CREATE INDEX responses_by_age ON responses (created_at);
+
+CREATE TABLE conversation_items (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX conversation_items_by_id ON conversation_items (id);
+
+CREATE TABLE response_items (
+    response_id TEXT NOT NULL REFERENCES responses (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    item INTEGER NOT NULL REFERENCES conversation_items (number),
+    is_output INTEGER NOT NULL,
+    PRIMARY KEY (response_id, position)
+) WITHOUT ROWID;
+CREATE INDEX response_items_by_item ON response_items (item);
+"""
+"""Number 3: stored answers, and the items of their conversations, which they share; see `puna.conversations`."""
+
+MIGRATIONS: tuple[str, ...] = (_KEYS, _JOBS, _CONVERSATIONS)
 """Scripts in their order; the database's `user_version` says how many of them it has seen.
 
 Each runs inside a transaction of its own, so none begins or commits one.

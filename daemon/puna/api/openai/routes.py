@@ -1,0 +1,64 @@
+"""OpenAI's routes."""
+
+from puna.api.dialect import Access, Dialect, Route
+from puna.api.openai import chat, completions, embeddings, models, rerank
+from puna.api.openai.chat_replies import ChatReply
+from puna.api.openai.chat_schema import CHAT
+from puna.api.openai.completion_replies import TextReply
+from puna.api.openai.errors import render_error
+from puna.api.openai.model_replies import ModelReply, ModelsReply
+from puna.api.openai.responses import ROUTES as RESPONSES
+from puna.api.openai.schema import COMPLETION
+from puna.api.streaming import SSE
+
+_PAGE = {
+    "limit": "How many models to list, 1 to 1000; all of them where it is absent.",
+    "after_id": "List those behind this one.",
+    "before_id": "List those before this one.",
+}
+
+
+def _chat_at(path: str) -> Route:
+    return Route(
+        method="POST",
+        path=path,
+        handler=chat.chat,
+        generates=True,
+        body=CHAT,
+        reply=ChatReply,
+        stream_type=SSE,
+    )
+
+
+_COMPLETIONS = Route(
+    method="POST",
+    path="/v1/completions",
+    handler=completions.complete_prompts,
+    generates=True,
+    body=COMPLETION,
+    reply=TextReply,
+    stream_type=SSE,
+)
+
+ROUTES = (
+    _chat_at("/v1/chat/completions"),
+    # The base address that Lamini's clients give to OpenAI's.
+    _chat_at("/inf/chat/completions"),
+    _COMPLETIONS,
+    Route(method="GET", path="/v1/models", handler=models.list_models, reply=ModelsReply, query=_PAGE),
+    Route(method="GET", path="/inf/models", handler=models.list_models, reply=ModelsReply, query=_PAGE),
+    Route(method="GET", path="/v1/models/{model_id:.+}", handler=models.show_model, reply=ModelReply),
+)
+
+DIALECT = Dialect(
+    name="openai",
+    access=Access.KEYED,
+    prefixes=("/v1", "/inf", "/rerank", "/reranking"),
+    render_error=render_error,
+    request_id_header="x-request-id",
+    key_variable="OPENAI_API_KEY",
+    title="OpenAI",
+    summary="Chat and text completions, embeddings and models, as OpenAI's clients and those of its many imitators "
+    "know them; ranking as Jina's do.",
+    routes=(*ROUTES, *embeddings.ROUTES, *rerank.ROUTES, *RESPONSES),
+)
