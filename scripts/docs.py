@@ -35,9 +35,11 @@ def _read(file: Path) -> str | None:
 
 
 def _render() -> dict[str, str]:
+    from puna.api.description.reference import render_api_reference
+    from puna.app import DIALECTS
     from puna.config.reference import render_reference
 
-    return {"docs/config.md": render_reference()}
+    return {"docs/config.md": render_reference(), "docs/api.md": render_api_reference(DIALECTS)}
 
 
 if __name__ == "__main__":
