@@ -7,9 +7,12 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from puna.api.aitextgen.routes import DIALECT as AITEXTGEN
+from puna.api.anthropic.routes import DIALECT as ANTHROPIC
 from puna.api.background import own_background_tasks
 from puna.api.context import CONTEXT, Context
 from puna.api.control.routes import CONTROL, METRICS
+from puna.api.description.publication import PUBLISHER, Publisher
+from puna.api.description.routes import DIALECT as DESCRIPTION
 from puna.api.dialect import Dialect
 from puna.api.guard import GuardPolicy, check_bind
 from puna.api.lamini.polls import POLLS, Polls
@@ -17,10 +20,22 @@ from puna.api.lamini.routes import DIALECT as LAMINI
 from puna.api.locallab.routes import DIALECT as LOCALLAB
 from puna.api.middleware import add_headers, make_middlewares
 from puna.api.modelstudio.routes import DIALECT as MODELSTUDIO
+from puna.api.ollama.routes import DIALECT as OLLAMA
+from puna.api.openai.routes import DIALECT as OPENAI
 from puna.api.registry import REGISTRY, Registry
-from puna.api.spinup.routes import DIALECT as SPINUP
 
-DIALECTS: tuple[Dialect, ...] = (LOCALLAB, SPINUP, AITEXTGEN, MODELSTUDIO, LAMINI, CONTROL, METRICS)
+DIALECTS: tuple[Dialect, ...] = (
+    LOCALLAB,
+    OLLAMA,
+    AITEXTGEN,
+    MODELSTUDIO,
+    LAMINI,
+    OPENAI,
+    ANTHROPIC,
+    CONTROL,
+    METRICS,
+    DESCRIPTION,
+)
 """All APIs that Puna speaks. A new one is a folder below `puna.api` and a name here."""
 
 KEEPALIVE_S = 75.0
@@ -58,6 +73,7 @@ def build_app(context: Context) -> web.Application:
     app[CONTEXT] = context
     app[REGISTRY] = registry
     app[POLLS] = Polls()
+    app[PUBLISHER] = Publisher(DIALECTS, settings.open_dialects)
     registry.add_routes(app.router)
     app.on_response_prepare.append(add_headers)
     app.cleanup_ctx.append(own_background_tasks)

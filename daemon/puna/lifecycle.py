@@ -1,8 +1,9 @@
 """Start and stop of the daemon, each in the order in which it is written here.
 
 Start: take the lock, open the log, open the database, refuse an address beyond this machine while no key exists,
-bind the sockets, build the services, take up the jobs that are left, listen, write the endpoint file, catch
-signals, make the first key if somebody watches, tell who started us, load the default model in the background.
+bind the sockets, build the services, take up the jobs that are left, forget stored answers that are too old,
+listen, write the endpoint file, catch signals, make the first key if somebody watches, tell who started us, load
+the default model in the background.
 
 Stop: listen no longer and take no new work, let open requests finish (`drain_timeout_s`), abort the tasks of jobs,
 which the next start runs again, and write the results of those that ended, end the workers, which gives open
@@ -14,6 +15,7 @@ Every step is bounded in time; a second signal skips the wait.
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import secrets
 import signal
@@ -34,6 +36,7 @@ from puna.api.instructions import Instructions
 from puna.app import build_app, make_runner
 from puna.bookkeeping import Bookkeeper
 from puna.config import Settings
+from puna.conversations.archive import Archive
 from puna.engine.launcher import WorkerLauncher, WorkerOptions
 from puna.errors import PunaError
 from puna.instance import Endpoint, InstanceLock, remove_endpoint, write_endpoint
@@ -45,6 +48,7 @@ from puna.limits.rates import parse_rates
 from puna.logs import logging_to
 from puna.models.catalogue import LocalCatalogue
 from puna.models.names import parse_aliases
+from puna.models.nicknames import Nicknames
 from puna.paths import Paths
 from puna.residency.coordinator import Coordinator
 from puna.services import Services
@@ -134,6 +138,7 @@ class Daemon:
         await runner.setup()
         try:
             await services.jobs.start()
+            await services.conversations.remove_expired()
             for bound in sockets:
                 await web.SockSite(runner, bound).start()
             endpoint = self._endpoint(services, sockets)
@@ -163,25 +168,27 @@ class Daemon:
         settings, paths = self._settings, self._paths
         state_file = StateFile(paths.state_file)
         state = await asyncio.to_thread(state_file.read)
-        catalogue = LocalCatalogue(
-            paths.demo_model, settings.model_folders, parse_aliases(settings.model_aliases)
-        )
+        nicknames = Nicknames(state_file, state.nicknames, parse_aliases(settings.model_aliases))
+        catalogue = LocalCatalogue(paths.demo_model, settings.model_folders, nicknames)
         residency = Coordinator(
             catalogue,
             WorkerLauncher(self._worker_options()),
             default_model=_absolute(settings.model),
             max_loaded_models=settings.max_loaded_models,
+            idle_timeout_s=settings.idle_timeout_s or math.inf,
             queue_limit=settings.queue_limit,
         )
         return Services(
             settings=settings,
             paths=paths,
             catalogue=catalogue,
+            nicknames=nicknames,
             residency=residency,
             database=self._database,
             keys=self._keys,
             limits=await self._restore_limits(),
             jobs=JobService.of_settings(settings, self._database, residency),
+            conversations=Archive.of_settings(settings, self._database),
             instructions=Instructions(state_file, state.instructions),
             admin_token=secrets.token_urlsafe(32),
             instance=secrets.token_hex(8),

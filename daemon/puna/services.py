@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from puna.api.activity import Activity
 from puna.api.instructions import Instructions
 from puna.config import Settings
+from puna.conversations.archive import Archive
 from puna.jobs.service import JobService
 from puna.keys.ring import KeyRing
 from puna.limits.limiter import Limiter
+from puna.models.nicknames import Nicknames
 from puna.paths import Paths
 from puna.residency.coordinator import Coordinator
 from puna.residency.ports import Catalogue
@@ -24,11 +26,13 @@ class Services:
     settings: Settings
     paths: Paths
     catalogue: Catalogue
+    nicknames: Nicknames
     residency: Coordinator
     database: Database
     keys: KeyRing
     limits: Limiter
     jobs: JobService
+    conversations: Archive
     instructions: Instructions
     admin_token: str = field(repr=False)
     instance: str

@@ -8,15 +8,26 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import ClientPayloadError, web
 
+from puna.api.anthropic.convert import AnswerHead as MessageHead
+from puna.api.anthropic.stream import MessageEncoder
 from puna.api.dialect import Dialect
 from puna.api.errors import STATUS_OF_KIND, render_default_error, translate_error
 from puna.api.head import RequestHead, make_headers
 from puna.api.locallab.stream import ChatEncoder, GenerateEncoder
+from puna.api.ollama import stream as ollama
+from puna.api.ollama.answers import AnswerHead
+from puna.api.openai.answer_head import AnswerHead as OpenAIHead
+from puna.api.openai.chat_convert import ChatStyle
+from puna.api.openai.chat_stream import ChatEncoder as OpenAIChatEncoder
+from puna.api.openai.completion_convert import TextStyle
+from puna.api.openai.completion_stream import TextEncoder
+from puna.api.openai.responses.convert import ResponseHead, to_reply, to_wish
+from puna.api.openai.responses.schema import ResponseBody
+from puna.api.openai.responses.stream import ResponseEncoder
 from puna.api.registry import UNCLAIMED
-from puna.api.spinup.convert import AnswerHead
-from puna.api.spinup.stream import GenerateEncoder as SpinUpEncoder
 from puna.api.streaming import NDJSON, SSE, StreamEncoder
 from puna.app import DIALECTS
+from puna.domain.generation import TextDelta
 from puna.errors import (
     ErrorKind,
     MethodNotAllowedError,
@@ -29,16 +40,39 @@ from puna.errors import (
 HEAD = RequestHead(method="POST", path="/generate", headers=make_headers({}))
 
 
-def spinup_encoder() -> StreamEncoder:
-    return SpinUpEncoder(AnswerHead("id", "demo", 0.0), lambda: datetime(2026, 1, 2, tzinfo=UTC))
+def ollama_generate() -> StreamEncoder:
+    return ollama.GenerateEncoder(AnswerHead("id", "demo", 0.0), lambda: datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def ollama_chat() -> StreamEncoder:
+    return ollama.ChatEncoder(AnswerHead("id", "demo", 0.0), lambda: datetime(2026, 1, 2, tzinfo=UTC))
+
+
+def anthropic_encoder() -> StreamEncoder:
+    return MessageEncoder(MessageHead("msg_1", "demo"), "req_1")
+
+
+def openai_chat() -> StreamEncoder:
+    return OpenAIChatEncoder(OpenAIHead(id="id", created=1, model="demo"), ChatStyle())
+
+
+def openai_text() -> StreamEncoder:
+    return TextEncoder(OpenAIHead(id="id", created=1, model="demo"), TextStyle(echoes=("",)))
+
+
+def openai_response() -> StreamEncoder:
+    body = ResponseBody(input="x")
+    return ResponseEncoder(to_reply(body, ResponseHead("id", "demo", 1.0)), to_wish(body), str)
 
 
 STREAMS: dict[str, tuple[Callable[[], StreamEncoder], ...]] = {
     "locallab": (GenerateEncoder, ChatEncoder),
-    "spinup": (spinup_encoder,),
+    "ollama": (ollama_generate, ollama_chat),
     "aitextgen": (),
     "modelstudio": (),
     "lamini": (),
+    "anthropic": (anthropic_encoder,),
+    "openai": (openai_chat, openai_text, openai_response),
 }
 """The encoders of each dialect that generates; none where its answers are whole, or polled."""
 
@@ -69,7 +103,7 @@ def test_every_stream_ends_with_every_kind(dialect: Dialect, kind: ErrorKind) ->
     assert dialect.name in STREAMS or not generates, "its streams are missing here"
     for make_encoder in STREAMS.get(dialect.name, ()):
         encoder = make_encoder()
-        begun = encoder.encode_text("Once")
+        begun = encoder.encode(TextDelta("Once"))
         ends_with_error(encoder.content_type, begun, encoder.encode_error(error_of(kind)))
 
 
@@ -78,6 +112,16 @@ def ends_with_error(content_type: str, begun: bytes, end: bytes) -> None:
         assert begun.endswith(b"\n")
         assert end.endswith(b"\n")
         assert isinstance(json.loads(end)["error"], str)
+    elif end.startswith(b"event: error\n"):
+        assert content_type == SSE
+        assert end.endswith(b"\n\n")
+        assert isinstance(
+            json.loads(end.partition(b"data: ")[2].partition(b"\n\n")[0])["error"]["message"], str
+        )
+    elif end.startswith(b"data: {"):
+        assert content_type == SSE
+        assert end.endswith(b"}\n\n")
+        assert isinstance(json.loads(end.removeprefix(b"data: "))["error"]["message"], str)
     else:
         assert content_type == SSE
         assert b"[ERROR] " in end

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from fakes.locallab_readers import chat_text
-from fakes.running_daemon import RunningDaemon, until
+from fakes.running_daemon import MODELS, RunningDaemon, until
 from fakes.scripted_model import Script, text_of
 from fakes.trap_text import TRAP
 from puna.domain.generation import GenerationRequest, Sampling
@@ -130,7 +130,7 @@ async def test_load_and_unload(client: Client) -> None:
 
 
 async def test_list_models(client: Client) -> None:
-    assert [model["id"] for model in await client.call("list_models")] == ["demo", "other", "org/model"]
+    assert [model["id"] for model in await client.call("list_models")] == list(MODELS)
 
 
 async def test_health_check(client: Client) -> None:

@@ -14,7 +14,7 @@ from fakes.locallab_readers import (
 )
 from fakes.trap_text import TRAP
 from puna.api.locallab.stream import ChatEncoder, Chunker, GenerateEncoder
-from puna.domain.generation import Finished, FinishReason, Usage
+from puna.domain.generation import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
 from puna.errors import GenerationTimeoutError, PunaError, WorkerDiedError
 
 END = Finished(FinishReason.STOP, Usage(1, 1))
@@ -36,8 +36,8 @@ def chatted(*deltas: str, error: PunaError | None = None) -> bytes:
 def encoded(
     encoder: GenerateEncoder | ChatEncoder, deltas: tuple[str, ...], error: PunaError | None
 ) -> bytes:
-    text = b"".join(map(encoder.encode_text, deltas))
-    return text + (encoder.encode_finish(END) if error is None else encoder.encode_error(error))
+    text = b"".join(encoder.encode(TextDelta(delta)) for delta in deltas)
+    return text + (encoder.encode(END) if error is None else encoder.encode_error(error))
 
 
 def escaped(text: str) -> str:
@@ -192,6 +192,15 @@ def test_all_readers_get_every_text_however_it_is_cut(seed: int) -> None:
 def test_events_are_whole_at_every_write() -> None:
     encoder = ChatEncoder()
     for delta in TRAP:
-        event = encoder.encode_text(delta)
+        event = encoder.encode(TextDelta(delta))
         assert event.endswith(b"\n\n")
         event.decode()
+
+
+def test_reasoning_is_a_field_of_its_own_in_a_chat_and_no_text() -> None:
+    encoder = ChatEncoder()
+    chat = encoder.encode(ReasoningDelta("Hm.")) + encoder.encode(TextDelta("Yes")) + encoder.encode(END)
+    assert chat_text(read_as_python_chat_client(chat)) == "Yes"
+    assert b'"delta":{"content":"","reasoning":"Hm."}' in chat
+    assert read_as_event_source(chat) == ["Yes", "[DONE]"]
+    assert GenerateEncoder().encode(ReasoningDelta("Hm.")) == b""

@@ -77,6 +77,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="Layers on the GPU; auto puts there what fits, 0 stays on the CPU."),
     ] = None
     max_loaded_models: Annotated[int, Meta(ge=1, le=64, description="Models in memory at the same time.")] = 2
+    idle_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=31_536_000,
+            description="Seconds without requests after which a model leaves memory; 0 keeps it until another "
+            "one needs the room.",
+        ),
+    ] = 1800.0
     allowed_hosts: Annotated[
         tuple[_HostName, ...],
         Meta(
@@ -158,6 +167,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     job_keep_days: Annotated[
         float, Meta(ge=0.01, le=36_500, description="Days after which a finished job is forgotten.")
     ] = 7.0
+    response_keep_days: Annotated[
+        float,
+        Meta(
+            ge=0.01,
+            le=36_500,
+            description="Days after which a stored response of the OpenAI API is forgotten.",
+        ),
+    ] = 30.0
+    response_limit: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Stored responses of one organisation; of more, the oldest are forgotten.",
+        ),
+    ] = 10_000
     ionos_organisations: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from puna.api.aitextgen.convert import from_completion, to_generation
-from puna.api.aitextgen.schema import GENERATE
+from puna.api.aitextgen.schema import GENERATE, GenerateReply
 from puna.api.body import read_body
 from puna.api.completion import complete
 from puna.api.context import context_of
@@ -15,7 +15,7 @@ from puna.api.responses import json_response
 
 
 async def generate(request: web.Request) -> web.Response:
-    """POST /v1/aitextgen/generate."""
+    """POST /v1/aitextgen/generate: the text that goes on from a prompt."""
     body = GENERATE.parse(await read_body(request))
     exchange = exchange_of(request)
     async with acquire_model(context_of(request), exchange.identity, body.model) as lease:
@@ -28,5 +28,16 @@ DIALECT = Dialect(
     access=Access.KEYED,
     prefixes=("/v1/aitextgen",),
     render_error=render_default_error,
-    routes=(Route(method="POST", path="/v1/aitextgen/generate", handler=generate, generates=True),),
+    title="AITextGen",
+    summary="Text that goes on from a prompt, as AITextGen's document has it.",
+    routes=(
+        Route(
+            method="POST",
+            path="/v1/aitextgen/generate",
+            handler=generate,
+            generates=True,
+            body=GENERATE,
+            reply=GenerateReply,
+        ),
+    ),
 )

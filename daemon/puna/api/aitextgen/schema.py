@@ -16,9 +16,13 @@ class GenerateBody(Struct, kw_only=True, frozen=True):
     """POST /v1/aitextgen/generate."""
 
     prompt: Text
+    """The text that goes on."""
     max_length: TokenLimit | None = None
+    """New tokens, at most. Absent: 50."""
     temperature: Share | None = None
+    """How freely tokens are chosen; 0 takes the most likely one each time. Absent: 0.7."""
     top_p: Share | None = None
+    """Only the most likely tokens that have this share together. Absent: 0.9."""
     model: str | None = None
     """Not in the document: which model; None and the empty name are the current one."""
 

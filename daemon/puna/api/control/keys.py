@@ -18,34 +18,34 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 async def list_keys(request: web.Request) -> web.Response:
-    """GET /puna/v1/keys."""
+    """GET /puna/v1/keys: all keys, without their secrets."""
     return json_response(KeysReply(keys=context_of(request).keys.keys))
 
 
 async def create_key(request: web.Request) -> web.Response:
-    """POST /puna/v1/keys: the only answer that ever holds the secret."""
+    """POST /puna/v1/keys: makes a key; the only answer that ever holds its secret."""
     body = CREATE_KEY.parse(await read_body(request))
     wish = KeyWish(name=body.name, organisation=body.organisation, scopes=body.scopes)
     return _secret_response(await context_of(request).keys.create(wish), status=201)
 
 
 async def create_first_key(request: web.Request) -> web.Response:
-    """POST /puna/v1/keys/first: the key that the first start shows; nothing when there has been a key."""
+    """POST /puna/v1/keys/first: makes the key that the first start shows; null when there has been a key."""
     return _secret_response(FirstKeyReply(made=await context_of(request).keys.create_first()))
 
 
 async def revoke_key(request: web.Request) -> web.Response:
-    """DELETE /puna/v1/keys/{key_id}."""
+    """DELETE /puna/v1/keys/{key_id}: revokes a key."""
     return json_response(await context_of(request).keys.revoke(request.match_info["key_id"]))
 
 
 async def list_organisations(request: web.Request) -> web.Response:
-    """GET /puna/v1/organisations."""
+    """GET /puna/v1/organisations: all of them."""
     return json_response(OrganisationsReply(organisations=context_of(request).keys.organisations))
 
 
 async def create_organisation(request: web.Request) -> web.Response:
-    """POST /puna/v1/organisations."""
+    """POST /puna/v1/organisations: makes one."""
     body = CREATE_ORGANISATION.parse(await read_body(request))
     return json_response(await context_of(request).keys.create_organisation(body.name), status=201)
 

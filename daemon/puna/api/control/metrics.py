@@ -11,7 +11,8 @@ import puna
 from puna.api.activity import Activity
 from puna.domain.generation import Usage
 from puna.jobs.service import JobFigures
-from puna.residency.coordinator import Coordinator, Resident
+from puna.residency.coordinator import Coordinator
+from puna.residency.place import Resident
 
 __all__ = ["CONTENT_TYPE", "render_metrics"]
 

@@ -1,6 +1,7 @@
 """Status, shutdown and keys, for the admin token and keys that may manage; metrics for this machine."""
 
 import os
+from typing import Any
 
 from aiohttp import web
 
@@ -8,17 +9,28 @@ import puna
 from puna.api.context import context_of
 from puna.api.control import keys
 from puna.api.control.metrics import CONTENT_TYPE, render_metrics
-from puna.api.control.schema import ModelStatusReply, StatusReply, StoppingReply
+from puna.api.control.schema import (
+    CREATE_KEY,
+    CREATE_ORGANISATION,
+    FirstKeyReply,
+    KeysReply,
+    ModelStatusReply,
+    OrganisationsReply,
+    StatusReply,
+    StoppingReply,
+)
 from puna.api.dialect import Access, Dialect, Handler, Route
 from puna.api.errors import render_default_error
 from puna.api.exchange import exchange_of
 from puna.api.responses import json_response
+from puna.api.validation import BodySchema
 from puna.keys.identity import Scope
-from puna.residency.coordinator import Resident
+from puna.keys.records import Key, NewKey, Organisation
+from puna.residency.place import Resident
 
 
 async def status(request: web.Request) -> web.Response:
-    """GET /puna/v1/status."""
+    """GET /puna/v1/status: the daemon and its models, in figures."""
     context = context_of(request)
     current = context.residency.current
     current_id = current.entry.id if current is not None else None
@@ -47,7 +59,7 @@ async def shutdown(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """GET /metrics."""
+    """GET /metrics: counters as text, for Prometheus."""
     context = context_of(request)
     body = render_metrics(context.activity, context.residency, context.jobs.figures)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
@@ -85,8 +97,25 @@ def _model_status(resident: Resident, *, is_current: bool) -> ModelStatusReply:
     )
 
 
-def _route(method: str, path: str, handler: Handler) -> Route:
-    return Route(method=method, path=path, handler=handler, is_counted=False, scope=Scope.MANAGE)
+def _route(
+    method: str,
+    path: str,
+    handler: Handler,
+    reply: object,
+    *,
+    body: BodySchema[Any] | None = None,
+    status: int = 200,
+) -> Route:
+    return Route(
+        method=method,
+        path=path,
+        handler=handler,
+        is_counted=False,
+        scope=Scope.MANAGE,
+        body=body,
+        reply=reply,
+        status=status,
+    )
 
 
 CONTROL = Dialect(
@@ -94,15 +123,24 @@ CONTROL = Dialect(
     access=Access.ADMIN,
     prefixes=("/puna",),
     render_error=render_default_error,
+    title="Puna",
+    summary="The daemon itself: status, keys and organisations.",
     routes=(
-        _route("GET", "/puna/v1/status", status),
-        _route("POST", "/puna/v1/shutdown", shutdown),
-        _route("GET", "/puna/v1/keys", keys.list_keys),
-        _route("POST", "/puna/v1/keys", keys.create_key),
-        _route("POST", "/puna/v1/keys/first", keys.create_first_key),
-        _route("DELETE", "/puna/v1/keys/{key_id}", keys.revoke_key),
-        _route("GET", "/puna/v1/organisations", keys.list_organisations),
-        _route("POST", "/puna/v1/organisations", keys.create_organisation),
+        _route("GET", "/puna/v1/status", status, StatusReply),
+        _route("POST", "/puna/v1/shutdown", shutdown, StoppingReply),
+        _route("GET", "/puna/v1/keys", keys.list_keys, KeysReply),
+        _route("POST", "/puna/v1/keys", keys.create_key, NewKey, body=CREATE_KEY, status=201),
+        _route("POST", "/puna/v1/keys/first", keys.create_first_key, FirstKeyReply),
+        _route("DELETE", "/puna/v1/keys/{key_id}", keys.revoke_key, Key),
+        _route("GET", "/puna/v1/organisations", keys.list_organisations, OrganisationsReply),
+        _route(
+            "POST",
+            "/puna/v1/organisations",
+            keys.create_organisation,
+            Organisation,
+            body=CREATE_ORGANISATION,
+            status=201,
+        ),
     ),
 )
 
@@ -111,5 +149,7 @@ METRICS = Dialect(
     access=Access.THIS_MACHINE,
     prefixes=("/metrics",),
     render_error=render_default_error,
+    title="Metrics",
+    summary="Figures for Prometheus.",
     routes=(Route(method="GET", path="/metrics", handler=metrics, is_counted=False, scope=Scope.MANAGE),),
 )

@@ -16,6 +16,8 @@ all models. An empty `system_prompt` means none.
 
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from puna.api.locallab.replies import (
     BatchReply,
     ChatReply,
@@ -109,6 +111,7 @@ def from_completion(completion: Completion, model_id: str) -> GenerateReply:
         model=model_id,
         model_id=model_id,
         usage=from_usage(completion.finished.usage),
+        reasoning=completion.reasoning or UNSET,
     )
 
 
@@ -116,7 +119,7 @@ def from_chat_completion(completion: Completion, model_id: str) -> ChatReply:
     """Return the answer of `/chat`."""
     choice = ChoiceReply(
         index=0,
-        message=MessageReply(Role.ASSISTANT.value, completion.text),
+        message=MessageReply(Role.ASSISTANT.value, completion.text, completion.reasoning or UNSET),
         finish_reason=completion.finished.reason.value,
     )
     return ChatReply(choices=(choice,), model=model_id, usage=from_usage(completion.finished.usage))

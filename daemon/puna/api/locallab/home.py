@@ -1,6 +1,5 @@
-"""GET /: a page for people, a few facts for programs."""
+"""GET /: a page for people, a few facts for programs, and three words for Ollama's own."""
 
-import re
 from collections.abc import Collection
 from html import escape
 
@@ -14,8 +13,6 @@ from puna.api.locallab.system import active_model
 from puna.api.registry import registry_of
 from puna.api.responses import json_response
 
-_PATTERN = re.compile(r":[^{}]+(?=})")
-"""What stands behind a name in a path, such as `.+`: of no interest to people."""
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -27,7 +24,10 @@ _PAGE = """<!doctype html>
 <body>
 <h1>Puna {version}</h1>
 <p>This machine answers here. Model: {model}.</p>
+<p><a href="/docs">All routes with their fields</a> · <a href="/openapi.json">openapi.json</a></p>
+<ul>
 {dialects}
+</ul>
 </body>
 </html>
 """
@@ -35,6 +35,9 @@ _PAGE = """<!doctype html>
 
 async def home(request: web.Request) -> web.Response:
     """GET /: HTML where the client asks for it, JSON otherwise."""
+    if request.headers.get("User-Agent", "").lower().startswith("ollama"):
+        # Ollama's programs look for its own answer here; who else asks cannot be told from LocalLab's clients.
+        return web.Response(text="Ollama is running", headers={"Vary": "Accept, User-Agent"})
     context = context_of(request)
     model = active_model(context)
     if "text/html" in request.headers.get("Accept", ""):
@@ -51,23 +54,21 @@ async def home(request: web.Request) -> web.Response:
                 uptime=round(context.activity.uptime_s, 2),
             )
         )
-    response.headers["Vary"] = "Accept"
+    response.headers["Vary"] = "Accept, User-Agent"
     return response
 
 
 def _page(model: str | None, dialects: tuple[Dialect, ...], open_dialects: Collection[str]) -> str:
-    lists = [
-        _list_of(dialect, is_open=dialect.access is Access.THIS_MACHINE or dialect.name in open_dialects)
+    lines = [
+        _line_of(dialect, is_open=dialect.access is Access.THIS_MACHINE or dialect.name in open_dialects)
         for dialect in dialects
-        if dialect.access is not Access.ADMIN
+        if dialect.access is not Access.ADMIN and dialect.title
     ]
     return _PAGE.format(
-        version=puna.__version__, model=escape(model or "none yet"), dialects="\n".join(lists)
+        version=puna.__version__, model=escape(model or "none yet"), dialects="\n".join(lines)
     )
 
 
-def _list_of(dialect: Dialect, *, is_open: bool) -> str:
-    paths = [(route.method, _PATTERN.sub("", route.path)) for route in dialect.routes]
-    items = [f"<li><code>{method} {escape(path)}</code></li>" for method, path in paths]
+def _line_of(dialect: Dialect, *, is_open: bool) -> str:
     access = "Open to programs on this machine." if is_open else "Needs a key."
-    return f"<h2>{escape(dialect.name)}</h2>\n<p>{access}</p>\n<ul>{''.join(items)}</ul>"
+    return f"<li><b>{escape(dialect.title)}</b>: {escape(dialect.summary)} {access}</li>"

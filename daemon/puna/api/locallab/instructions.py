@@ -10,14 +10,14 @@ from puna.api.responses import json_response
 
 
 async def show(request: web.Request) -> web.Response:
-    """GET /system/instructions[?model_id=]."""
+    """GET /system/instructions: the instructions that go with prompts that bring none."""
     model_id = request.query.get("model_id") or None
     text = context_of(request).instructions.text_for(model_id)
     return json_response(InstructionsReply(text, model_id or "global"))
 
 
 async def change(request: web.Request) -> web.Response:
-    """POST /system/instructions."""
+    """POST /system/instructions: sets them, for all models or for one."""
     body = INSTRUCTIONS.parse(await read_body(request))
     await context_of(request).instructions.set_text(body.model_id or None, body.instructions)
     if body.model_id:
@@ -26,7 +26,7 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def reset(request: web.Request) -> web.Response:
-    """POST /system/instructions/reset[?model_id=]."""
+    """POST /system/instructions/reset: back to those of the settings."""
     model_id = request.query.get("model_id") or None
     await context_of(request).instructions.reset(model_id)
     whose = f"model {model_id}" if model_id else "all models"

@@ -18,22 +18,22 @@ from puna.api.locallab.replies import (
 )
 from puna.api.locallab.schema import LOAD
 from puna.api.locallab.system import active_model
-from puna.api.model_names import find_model
+from puna.api.model_names import find_model, list_models
 from puna.api.responses import json_response
 from puna.domain.models import ModelEntry, ModelState
 from puna.errors import ModelNotFoundError
-from puna.residency.coordinator import Resident
+from puna.residency.place import Resident
 
 
 async def load(request: web.Request) -> web.Response:
-    """POST /models/load: answers when the model is ready, as clients expect."""
+    """POST /models/load: puts a model into memory, and answers when it is ready."""
     body = LOAD.parse(await read_body(request))
     outcome = await context_of(request).residency.load(body.model)
     return json_response(_loaded_reply(outcome.entry, already_loaded=outcome.already_loaded))
 
 
 async def load_in_background(request: web.Request) -> web.Response:
-    """POST /models/load/{model_id}: answers at once; `/models/status/{model_id}` tells how far it is."""
+    """POST /models/load/{model_id}: begins to load a model; `/models/status/{model_id}` tells how far it is."""
     context = context_of(request)
     identity = exchange_of(request).identity
     entry = await find_model(context, identity, request.match_info["model_id"])
@@ -44,7 +44,10 @@ async def load_in_background(request: web.Request) -> web.Response:
 
 
 async def unload(request: web.Request) -> web.Response:
-    """POST /models/unload. The Python client wants exactly this `status` for a model that was unloaded."""
+    """POST /models/unload: takes the current model out of memory.
+
+    The Python client wants exactly this `status` for a model that was unloaded.
+    """
     entry = await context_of(request).residency.unload()
     if entry is None:
         return json_response(StatusReply("success", "No model is currently loaded"))
@@ -54,7 +57,7 @@ async def unload(request: web.Request) -> web.Response:
 
 
 async def current(request: web.Request) -> web.Response:
-    """GET /models/current."""
+    """GET /models/current: the model that answers when a request names none."""
     resident = context_of(request).residency.current
     if resident is None or resident.state not in {ModelState.LOADING, ModelState.READY}:
         raise ModelNotFoundError("No model currently loaded")
@@ -62,7 +65,7 @@ async def current(request: web.Request) -> web.Response:
 
 
 async def status(request: web.Request) -> web.Response:
-    """GET /models/status/{model_id}."""
+    """GET /models/status/{model_id}: whether a model is in memory, or how far it is on its way there."""
     context = context_of(request)
     identity = exchange_of(request).identity
     entry = await find_model(context, identity, request.match_info["model_id"])
@@ -70,12 +73,12 @@ async def status(request: web.Request) -> web.Response:
 
 
 async def available(request: web.Request) -> web.Response:
-    """GET /models/available and /models/list."""
+    """GET /models/available and /models/list: all models that can run."""
     return json_response(await _list_models(request))
 
 
 async def available_to_all(request: web.Request) -> web.Response:
-    """GET /models, which LocalLab's TypeScript client and an OpenAI SDK without `/v1` both ask."""
+    """GET /models: all models, for LocalLab's TypeScript client and for OpenAI's SDKs whose address lacks `/v1`."""
     listed = await _list_models(request)
     return json_response(
         OpenAIModelsReply(
@@ -89,18 +92,18 @@ async def available_to_all(request: web.Request) -> web.Response:
 async def _list_models(request: web.Request) -> ModelsReply:
     context = context_of(request)
     residents = context.residency.residents()
-    entries = {entry.id: entry for entry in await context.catalogue.entries()}
-    # A model that was loaded by its path stands in no folder, and is there all the same.
-    entries.update((resident.entry.id, resident.entry) for resident in residents)
+    models = await list_models(context, exchange_of(request).identity)
     return ModelsReply(
-        models=tuple(_model_reply(entry, _resident_of(entry, residents)) for entry in entries.values()),
+        models=tuple(
+            _model_reply(name, entry, _resident_of(entry, residents)) for name, entry in models.items()
+        ),
         current_model=active_model(context),
     )
 
 
-def _model_reply(entry: ModelEntry, resident: Resident | None) -> ModelReply:
+def _model_reply(name: str, entry: ModelEntry, resident: Resident | None) -> ModelReply:
     return ModelReply(
-        id=entry.id,
+        id=name,
         name=entry.name,
         can_load=resident is None or resident.state is not ModelState.FAILED,
         description=entry.description,

@@ -1,6 +1,6 @@
 """LocalLab's answers: supersets of what its document, its real server and its clients know of."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class UsageReply(Struct, frozen=True):
@@ -19,6 +19,8 @@ class GenerateReply(Struct, frozen=True, kw_only=True):
     model: str
     model_id: str
     usage: UsageReply
+    reasoning: str | UnsetType = UNSET
+    """What the model thought before it spoke, where it did."""
 
 
 class MessageReply(Struct, frozen=True):
@@ -26,6 +28,8 @@ class MessageReply(Struct, frozen=True):
 
     role: str
     content: str
+    reasoning: str | UnsetType = UNSET
+    """What the model thought before it spoke, where it did."""
 
 
 class ChoiceReply(Struct, frozen=True, kw_only=True):
@@ -56,6 +60,9 @@ class DeltaReply(Struct, frozen=True):
     """More text."""
 
     content: str
+    """Empty while the model thinks."""
+    reasoning: str | UnsetType = UNSET
+    """More of what the model thinks."""
 
 
 class ChunkChoiceReply(Struct, frozen=True, kw_only=True):

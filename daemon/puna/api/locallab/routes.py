@@ -17,33 +17,58 @@ from puna.api.locallab.convert import (
     to_generation,
 )
 from puna.api.locallab.errors import render_error
-from puna.api.locallab.schema import BATCH, CHAT, GENERATE, ChatBody, GenerateBody
+from puna.api.locallab.replies import (
+    BatchReply,
+    ChatReply,
+    GenerateReply,
+    HealthReply,
+    HomeReply,
+    InstructionsReply,
+    MessageOnlyReply,
+    ModelsReply,
+    ModelStatusReply,
+    NetworkReply,
+    OpenAIModelsReply,
+    ResourcesReply,
+    StartupReply,
+    StatusReply,
+    SystemInfoReply,
+)
+from puna.api.locallab.schema import (
+    BATCH,
+    CHAT,
+    GENERATE,
+    INSTRUCTIONS,
+    LOAD,
+    ChatBody,
+    GenerateBody,
+)
 from puna.api.locallab.stream import ChatEncoder, GenerateEncoder
 from puna.api.model_names import acquire_model
 from puna.api.responses import json_response
-from puna.api.streaming import send_stream
+from puna.api.streaming import SSE, send_stream
 from puna.keys.identity import Scope
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
-    """POST /generate."""
+    """POST /generate: a text for a prompt, whole or as a stream."""
     body = GENERATE.parse(await read_body(request))
     return await _generate(request, body, is_stream=bool(body.stream))
 
 
 async def generate_stream(request: web.Request) -> web.StreamResponse:
-    """POST /generate/stream, which the TypeScript client uses."""
+    """POST /generate/stream: the same as a stream, which the TypeScript client asks for."""
     return await _generate(request, GENERATE.parse(await read_body(request)), is_stream=True)
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
-    """POST /chat."""
+    """POST /chat: the next message of a conversation, whole or as a stream."""
     body = CHAT.parse(await read_body(request))
     return await _chat(request, body, is_stream=bool(body.stream))
 
 
 async def chat_stream(request: web.Request) -> web.StreamResponse:
-    """POST /chat/stream, which the TypeScript client uses."""
+    """POST /chat/stream: the same as a stream, which the TypeScript client asks for."""
     return await _chat(request, CHAT.parse(await read_body(request)), is_stream=True)
 
 
@@ -100,44 +125,122 @@ DIALECT = Dialect(
     ),
     render_error=render_error,
     tells_timing=True,
+    title="LocalLab",
+    summary="Text, conversations and models on this machine, as LocalLab's document and clients have them.",
     routes=(
-        Route(method="POST", path="/generate", handler=generate, generates=True),
-        Route(method="POST", path="/generate/stream", handler=generate_stream, generates=True),
-        Route(method="POST", path="/generate/batch", handler=generate_batch, generates=True),
-        Route(method="POST", path="/chat", handler=chat, generates=True),
-        Route(method="POST", path="/chat/stream", handler=chat_stream, generates=True),
-        Route(method="POST", path="/models/load", handler=models.load, scope=Scope.MANAGE),
+        Route(
+            method="POST",
+            path="/generate",
+            handler=generate,
+            generates=True,
+            body=GENERATE,
+            reply=GenerateReply,
+            stream_type=SSE,
+        ),
+        Route(
+            method="POST",
+            path="/generate/stream",
+            handler=generate_stream,
+            generates=True,
+            body=GENERATE,
+            stream_type=SSE,
+        ),
+        Route(
+            method="POST",
+            path="/generate/batch",
+            handler=generate_batch,
+            generates=True,
+            body=BATCH,
+            reply=BatchReply,
+        ),
+        Route(
+            method="POST",
+            path="/chat",
+            handler=chat,
+            generates=True,
+            body=CHAT,
+            reply=ChatReply,
+            stream_type=SSE,
+        ),
+        Route(
+            method="POST",
+            path="/chat/stream",
+            handler=chat_stream,
+            generates=True,
+            body=CHAT,
+            stream_type=SSE,
+        ),
+        Route(
+            method="POST",
+            path="/models/load",
+            handler=models.load,
+            scope=Scope.MANAGE,
+            body=LOAD,
+            reply=StatusReply,
+        ),
         Route(
             method="POST",
             path="/models/load/{model_id:.+}",
             handler=models.load_in_background,
             scope=Scope.MANAGE,
+            reply=StatusReply,
         ),
-        Route(method="POST", path="/models/unload", handler=models.unload, scope=Scope.MANAGE),
-        Route(method="GET", path="/models/current", handler=models.current),
-        Route(method="GET", path="/models/available", handler=models.available),
-        Route(method="GET", path="/models/list", handler=models.available),
-        Route(method="GET", path="/models", handler=models.available_to_all),
-        Route(method="GET", path="/models/status/{model_id:.+}", handler=models.status),
-        Route(method="GET", path="/system/info", handler=system.info),
-        Route(method="GET", path="/system/instructions", handler=instructions.show),
-        Route(method="POST", path="/system/instructions", handler=instructions.change, scope=Scope.MANAGE),
+        Route(
+            method="POST",
+            path="/models/unload",
+            handler=models.unload,
+            scope=Scope.MANAGE,
+            reply=StatusReply,
+        ),
+        Route(method="GET", path="/models/current", handler=models.current, reply=ModelStatusReply),
+        Route(method="GET", path="/models/available", handler=models.available, reply=ModelsReply),
+        Route(method="GET", path="/models/list", handler=models.available, reply=ModelsReply),
+        Route(method="GET", path="/models", handler=models.available_to_all, reply=OpenAIModelsReply),
+        Route(
+            method="GET", path="/models/status/{model_id:.+}", handler=models.status, reply=ModelStatusReply
+        ),
+        Route(method="GET", path="/system/info", handler=system.info, reply=SystemInfoReply),
+        Route(
+            method="GET",
+            path="/system/instructions",
+            handler=instructions.show,
+            reply=InstructionsReply,
+            query={"model_id": "Those of one model; absent, the global ones."},
+        ),
+        Route(
+            method="POST",
+            path="/system/instructions",
+            handler=instructions.change,
+            scope=Scope.MANAGE,
+            body=INSTRUCTIONS,
+            reply=MessageOnlyReply,
+        ),
         Route(
             method="POST",
             path="/system/instructions/reset",
             handler=instructions.reset,
             scope=Scope.MANAGE,
+            reply=MessageOnlyReply,
+            query={"model_id": "Only those of one model; absent, all of them."},
         ),
-        Route(method="GET", path="/health", handler=system.health, is_counted=False, scope=None),
+        Route(
+            method="GET",
+            path="/health",
+            handler=system.health,
+            is_counted=False,
+            scope=None,
+            reply=HealthReply,
+        ),
         Route(
             method="GET",
             path="/startup-status",
             handler=system.startup_status,
             is_counted=False,
             scope=None,
+            reply=StartupReply,
         ),
-        Route(method="GET", path="/resources", handler=system.resources),
-        Route(method="GET", path="/network", handler=system.network),
-        Route(method="GET", path="/", handler=home.home),
+        Route(method="GET", path="/resources", handler=system.resources, reply=ResourcesReply),
+        Route(method="GET", path="/network", handler=system.network, reply=NetworkReply),
+        Route(method="GET", path="/", handler=home.home, reply=HomeReply),
     ),
 )

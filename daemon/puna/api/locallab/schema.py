@@ -35,22 +35,39 @@ class GenerationFields(Struct, kw_only=True, frozen=True):
     """What all three generation routes take. Every field is optional."""
 
     model_id: str | None = None
+    """The model, which is loaded if it can be; absent or empty: the current one."""
     model_id_ts: str | None = field(default=None, name="modelId")
+    """As `model_id`."""
     max_length: TokenLimit | None = None
+    """New tokens, at most. Absent: 8192."""
     max_tokens: TokenLimit | None = None
+    """As `max_length`."""
     max_new_tokens: TokenLimit | None = None
+    """As `max_length`."""
     max_length_ts: TokenLimit | None = field(default=None, name="maxLength")
+    """As `max_length`."""
     temperature: Temperature | None = None
+    """How freely tokens are chosen; 0 takes the most likely one each time. Absent: 0.7."""
     top_p: Share | None = None
+    """Only the most likely tokens that have this share together. Absent: 0.9."""
     top_p_ts: Share | None = field(default=None, name="topP")
+    """As `top_p`."""
     top_k: TopK | None = None
+    """Only so many of the most likely tokens; 0 is all of them. Absent: 80."""
     top_k_ts: TopK | None = field(default=None, name="topK")
+    """As `top_k`."""
     repetition_penalty: Penalty | None = None
+    """How much less likely a token gets that was there before; 1 is off. Absent: 1.15."""
     repetition_penalty_ts: Penalty | None = field(default=None, name="repetitionPenalty")
+    """As `repetition_penalty`."""
     do_sample: bool | None = None
+    """False: the most likely token each time. Absent: true."""
     do_sample_ts: bool | None = field(default=None, name="doSample")
+    """As `do_sample`."""
     max_time: Seconds | None = None
+    """Seconds after which the text ends where it is."""
     max_time_ts: Seconds | None = field(default=None, name="maxTime")
+    """As `max_time`."""
 
     @property
     def model(self) -> str | None:
@@ -62,7 +79,9 @@ class PromptFields(GenerationFields, kw_only=True, frozen=True):
     """What `/generate` and `/generate/batch` take beside the prompts."""
 
     system_prompt: str | None = None
+    """What the model is told beforehand. Absent: the instructions of the settings; empty: nothing."""
     system_prompt_ts: str | None = field(default=None, name="systemPrompt")
+    """As `system_prompt`."""
     raw: bool | None = None
     """Puna's own: the prompt goes to the model as it stands, to be continued and not answered."""
 
@@ -75,7 +94,9 @@ class GenerateBody(PromptFields, kw_only=True, frozen=True):
     """POST /generate."""
 
     prompt: Text
+    """What the model answers; for one without a chat template, or with `raw`, the text that it continues."""
     stream: bool | None = None
+    """True: server-sent events as the text grows. Absent: false."""
 
 
 class BatchBody(PromptFields, kw_only=True, frozen=True):
@@ -95,7 +116,9 @@ class ChatBody(GenerationFields, kw_only=True, frozen=True):
     """POST /chat."""
 
     messages: Annotated[list[ChatMessage], Meta(min_length=1)]
+    """The conversation; the answer is its next message."""
     stream: bool | None = None
+    """True: server-sent events as the text grows. Absent: false."""
 
 
 class LoadBody(Struct, frozen=True, kw_only=True):
@@ -119,6 +142,7 @@ class InstructionsBody(Struct, frozen=True, kw_only=True):
 
     instructions: str
     model_id: str | None = None
+    """Whose they are; absent: those of all models."""
 
 
 GENERATE = BodySchema(GenerateBody, foreign_names={"inputs": "prompt"})

@@ -13,7 +13,7 @@ from puna.api.encoding import encode_json
 from puna.api.locallab.errors import message_of
 from puna.api.locallab.replies import ChunkChoiceReply, ChunkReply, DeltaReply
 from puna.api.streaming import SSE
-from puna.domain.generation import Finished
+from puna.domain.generation import Finished, GenerationEvent, ReasoningDelta, TextDelta
 from puna.errors import PunaError
 
 _LINE_BREAKS = str.maketrans({"\r": r"\r"} | dict.fromkeys("\n\v\f\x1c\x1d\x1e\x85\u2028\u2029", r"\n"))
@@ -55,13 +55,15 @@ class GenerateEncoder:
     def __init__(self) -> None:
         self._chunker = Chunker()
 
-    def encode_text(self, text: str) -> bytes:
-        """Return `data:` events."""
-        return _data_events(self._chunker.push(text))
-
-    def encode_finish(self, _: Finished) -> bytes:
-        """Return what was held back, and the end."""
-        return _data_events(self._chunker.flush()) + b"data: [DONE]\n\n"
+    def encode(self, event: GenerationEvent) -> bytes:
+        """Return `data:` events for text; at the end what was held back, and the end."""
+        match event:
+            case TextDelta(text):
+                return _data_events(self._chunker.push(text))
+            case Finished():
+                return _data_events(self._chunker.flush()) + b"data: [DONE]\n\n"
+            case _:
+                return b""
 
     def encode_error(self, error: PunaError) -> bytes:
         """Return what was held back, the error, and the end."""
@@ -76,19 +78,31 @@ class ChatEncoder:
     def __init__(self) -> None:
         self._chunker = Chunker()
 
-    def encode_text(self, text: str) -> bytes:
+    def encode(self, event: GenerationEvent) -> bytes:
+        """Return events for text; at the end what was held back, and the end for both kinds of readers."""
+        match event:
+            case TextDelta(text):
+                return self._encode_text(text)
+            case ReasoningDelta(text):
+                return _encode_delta(DeltaReply("", text)) + b"\n\n"
+            case Finished():
+                return _data_events(self._chunker.flush()) + b'data: [DONE]\n"[DONE]"\n\n'
+            case _:
+                return b""
+
+    def _encode_text(self, text: str) -> bytes:
         """Return one event that carries the JSON line, behind events for pieces that had to be split."""
         *split, last = self._chunker.push(text) or [""]
-        delta = ChunkReply((ChunkChoiceReply(index=0, delta=DeltaReply(text)),))
-        return _data_events(split) + (_data_line(last) if last else b"") + encode_json(delta) + b"\n\n"
-
-    def encode_finish(self, _: Finished) -> bytes:
-        """Return what was held back, and the end for both kinds of readers."""
-        return _data_events(self._chunker.flush()) + b'data: [DONE]\n"[DONE]"\n\n'
+        line = _data_line(last) if last else b""
+        return _data_events(split) + line + _encode_delta(DeltaReply(text)) + b"\n\n"
 
     def encode_error(self, error: PunaError) -> bytes:
         """Return what was held back, the error, and the end."""
         return _data_events(self._chunker.flush()) + _error_events(error)
+
+
+def _encode_delta(delta: DeltaReply) -> bytes:
+    return encode_json(ChunkReply((ChunkChoiceReply(index=0, delta=delta),)))
 
 
 def _is_json(text: str) -> bool:

@@ -26,19 +26,19 @@ from puna.api.locallab.replies import (
 )
 from puna.api.responses import json_response
 from puna.domain.models import Device, ModelState
-from puna.residency.coordinator import Resident
+from puna.residency.place import Resident
 
 _MIB = 1024 * 1024
 _GPU_KINDS = frozenset({"gpu", "igpu", "accel"})
 
 
 async def health(_: web.Request) -> web.Response:
-    """GET /health."""
+    """GET /health: whether the daemon answers."""
     return json_response(HealthReply())
 
 
 async def startup_status(request: web.Request) -> web.Response:
-    """GET /startup-status."""
+    """GET /startup-status: whether it is ready, and which model is."""
     context = context_of(request)
     return json_response(
         StartupReply(
@@ -51,7 +51,7 @@ async def startup_status(request: web.Request) -> web.Response:
 
 
 async def info(request: web.Request) -> web.Response:
-    """GET /system/info."""
+    """GET /system/info: the machine, the models in memory, and why they run where they do."""
     context = context_of(request)
     residents = context.residency.residents()
     loaded = next((each.loaded for each in _current_first(context) if each.loaded), None)
@@ -75,7 +75,7 @@ async def info(request: web.Request) -> web.Response:
 
 
 async def resources(request: web.Request) -> web.Response:
-    """GET /resources."""
+    """GET /resources: processor, memory, disk and graphics cards, in figures."""
     context = context_of(request)
     loaded = next((each.loaded for each in _current_first(context) if each.loaded), None)
     cpu_percent = psutil.cpu_percent(interval=None)
@@ -94,7 +94,7 @@ async def resources(request: web.Request) -> web.Response:
 
 
 async def network(_: web.Request) -> web.Response:
-    """GET /network."""
+    """GET /network: the addresses of this machine."""
     return json_response(await asyncio.to_thread(_describe_network))
 
 

@@ -12,7 +12,7 @@ from puna.api.errors import render_default_error
 from puna.api.exchange import exchange_of
 from puna.api.model_names import find_model
 from puna.api.modelstudio.convert import DOCUMENTED, IONOS, from_report, to_order
-from puna.api.modelstudio.schema import GENERATE, CreatedReply
+from puna.api.modelstudio.schema import GENERATE, CreatedReply, JobReply
 from puna.api.responses import json_response
 from puna.errors import ForbiddenError, NotFoundError
 from puna.jobs.job import JobReport
@@ -21,7 +21,10 @@ _JOBS = "/api/v1/organizations/{organisation_id}/generate"
 
 
 async def create(request: web.Request) -> web.Response:
-    """POST .../generate: answers when the job is on disk. Its clients want the status 200."""
+    """POST .../generate: begins a job, and answers when it is on disk.
+
+    Its clients want the status 200.
+    """
     organisation_id = _organisation_of(request)
     context = context_of(request)
     order = to_order(GENERATE.parse(await read_body(request)), organisation_id)
@@ -30,7 +33,7 @@ async def create(request: web.Request) -> web.Response:
 
 
 async def show(request: web.Request) -> web.Response:
-    """GET .../generate/{job_id}: waits a moment for a job that is nearly done."""
+    """GET .../generate/{job_id}: how far a job is; waits a moment for one that is nearly done."""
     organisation_id = _organisation_of(request)
     context = context_of(request)
     report = await context.jobs.report(
@@ -40,7 +43,10 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def cancel(request: web.Request) -> web.Response:
-    """DELETE .../generate/{job_id}, which the document does not have: gives the job up."""
+    """DELETE .../generate/{job_id}: gives a job up.
+
+    The document does not have this.
+    """
     organisation_id = _organisation_of(request)
     context = context_of(request)
     report = await context.jobs.cancel(organisation_id, request.match_info["job_id"])
@@ -70,9 +76,11 @@ DIALECT = Dialect(
     access=Access.KEYED,
     prefixes=("/api/v1/organizations",),
     render_error=render_default_error,
+    title="ModelStudio",
+    summary="Generation jobs of an organisation, kept on disk until somebody has fetched them.",
     routes=(
-        Route(method="POST", path=_JOBS, handler=create, generates=True),
-        Route(method="GET", path=f"{_JOBS}/{{job_id}}", handler=show),
-        Route(method="DELETE", path=f"{_JOBS}/{{job_id}}", handler=cancel),
+        Route(method="POST", path=_JOBS, handler=create, generates=True, body=GENERATE, reply=CreatedReply),
+        Route(method="GET", path=f"{_JOBS}/{{job_id}}", handler=show, reply=JobReply),
+        Route(method="DELETE", path=f"{_JOBS}/{{job_id}}", handler=cancel, reply=JobReply),
     ),
 )

@@ -33,7 +33,9 @@ class GenerateBody(Struct, frozen=True, kw_only=True):
     messages: Annotated[list[Annotated[list[TurnBody], Meta(min_length=1)]], Meta(min_length=1)]
     """Conversations; each is a task."""
     temperature: Temperature | None = None
+    """How freely tokens are chosen; 0 takes the most likely one each time. Absent: 0.7."""
     max_tokens: TokenLimit | None = None
+    """New tokens of each task, at most. Absent: 512."""
 
 
 GENERATE = BodySchema(GenerateBody, foreign_names={"model": "model_id", "prompt": "messages"})
