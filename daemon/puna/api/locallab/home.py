@@ -71,4 +71,5 @@ def _page(model: str | None, dialects: tuple[Dialect, ...], open_dialects: Colle
 
 def _line_of(dialect: Dialect, *, is_open: bool) -> str:
     access = "Open to programs on this machine." if is_open else "Needs a key."
-    return f"<li><b>{escape(dialect.title)}</b>: {escape(dialect.summary)} {access}</li>"
+    summary = escape(dialect.summary.replace("`", ""))
+    return f"<li><b>{escape(dialect.title)}</b>: {summary} {access}</li>"
