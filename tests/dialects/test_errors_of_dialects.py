@@ -17,10 +17,10 @@ from puna.api.locallab.stream import ChatEncoder, GenerateEncoder
 from puna.api.ollama import stream as ollama
 from puna.api.ollama.answers import AnswerHead
 from puna.api.openai.answer_head import AnswerHead as OpenAIHead
-from puna.api.openai.chat_convert import ChatStyle
-from puna.api.openai.chat_stream import ChatEncoder as OpenAIChatEncoder
-from puna.api.openai.completion_convert import TextStyle
-from puna.api.openai.completion_stream import TextEncoder
+from puna.api.openai.chat.convert import ChatStyle
+from puna.api.openai.chat.stream import ChatEncoder as OpenAIChatEncoder
+from puna.api.openai.completions.convert import TextStyle
+from puna.api.openai.completions.stream import TextEncoder
 from puna.api.openai.responses.convert import ResponseHead, to_reply, to_wish
 from puna.api.openai.responses.schema import ResponseBody
 from puna.api.openai.responses.stream import ResponseEncoder

@@ -14,8 +14,8 @@ from openai.types import CreateEmbeddingResponse
 from fakes.asking import post
 from fakes.running_daemon import RunningDaemon
 from fakes.scripted_model import ScriptedLauncher
-from puna.api.openai.embedding_convert import to_item, to_request
-from puna.api.openai.embedding_schema import EMBEDDINGS, MAX_INPUTS, VectorFormat
+from puna.api.openai.embeddings.convert import to_item, to_request
+from puna.api.openai.embeddings.schema import EMBEDDINGS, MAX_INPUTS, VectorFormat
 from puna.domain.embedding import EmbeddingRequest
 from puna.errors import ContextOverflowError, InvalidRequestError
 

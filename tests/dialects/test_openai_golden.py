@@ -9,12 +9,13 @@ import pytest
 from fakes.golden import cases, check_golden, read_events
 from fakes.scripted_model import LOADED
 from puna.api.encoding import encode_json
-from puna.api.openai import chat_convert, completion_convert
 from puna.api.openai.answer_head import AnswerHead
-from puna.api.openai.chat_schema import CHAT
-from puna.api.openai.chat_stream import ChatEncoder
+from puna.api.openai.chat import convert as chat_convert
+from puna.api.openai.chat.schema import CHAT
+from puna.api.openai.chat.stream import ChatEncoder
 from puna.api.openai.choices import ChoicesEncoder
-from puna.api.openai.completion_stream import TextEncoder
+from puna.api.openai.completions import convert as completion_convert
+from puna.api.openai.completions.stream import TextEncoder
 from puna.api.openai.schema import COMPLETION
 from puna.domain.generation import Completion, CompletionBuilder, Finished, GenerationEvent, Started
 from puna.errors import WorkerDiedError

@@ -14,7 +14,7 @@ from fakes.asking import get, post, stream
 from fakes.running_daemon import RunningDaemon, run_daemon
 from fakes.scripted_model import Script, ScriptedLauncher
 from fakes.trap_text import TRAP, TRAP_TEXT
-from puna.api.openai.chat_schema import ChatBody
+from puna.api.openai.chat.schema import ChatBody
 from puna.config import Settings
 from puna.domain.dialects import DialectName
 from puna.domain.generation import (

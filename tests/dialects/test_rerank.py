@@ -7,9 +7,9 @@ import pytest
 
 from fakes.asking import post
 from fakes.scripted_model import ScriptedLauncher
-from puna.api.openai.rerank import PATHS
-from puna.api.openai.rerank_convert import from_ranking, to_request
-from puna.api.openai.rerank_schema import RERANK
+from puna.api.openai.rerank.convert import from_ranking, to_request
+from puna.api.openai.rerank.handler import PATHS
+from puna.api.openai.rerank.schema import RERANK
 from puna.domain.embedding import Ranking, RankingRequest
 
 BODY = {

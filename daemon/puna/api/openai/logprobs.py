@@ -3,8 +3,8 @@
 import codecs
 from collections.abc import Sequence
 
-from puna.api.openai.chat_replies import LogprobReply, LogprobsReply, TopLogprobReply
-from puna.api.openai.completion_replies import TextLogprobsReply
+from puna.api.openai.chat.replies import LogprobReply, LogprobsReply, TopLogprobReply
+from puna.api.openai.completions.replies import TextLogprobsReply
 from puna.domain.generation import TokenLogprob
 
 _LEAST = -9999.0

@@ -1,12 +1,16 @@
 """OpenAI's routes."""
 
 from puna.api.dialect import Access, Dialect, Route
-from puna.api.openai import chat, completions, embeddings, models, rerank
-from puna.api.openai.chat_replies import ChatReply
-from puna.api.openai.chat_schema import CHAT
-from puna.api.openai.completion_replies import TextReply
+from puna.api.openai.chat.handler import chat
+from puna.api.openai.chat.replies import ChatReply
+from puna.api.openai.chat.schema import CHAT
+from puna.api.openai.completions.handler import complete_prompts
+from puna.api.openai.completions.replies import TextReply
+from puna.api.openai.embeddings.handler import ROUTES as EMBEDDINGS
 from puna.api.openai.errors import render_error
-from puna.api.openai.model_replies import ModelReply, ModelsReply
+from puna.api.openai.models.handler import list_models, show_model
+from puna.api.openai.models.replies import ModelReply, ModelsReply
+from puna.api.openai.rerank.handler import ROUTES as RERANK
 from puna.api.openai.responses import ROUTES as RESPONSES
 from puna.api.openai.schema import COMPLETION
 from puna.api.streaming import SSE
@@ -22,7 +26,7 @@ def _chat_at(path: str) -> Route:
     return Route(
         method="POST",
         path=path,
-        handler=chat.chat,
+        handler=chat,
         generates=True,
         body=CHAT,
         reply=ChatReply,
@@ -33,7 +37,7 @@ def _chat_at(path: str) -> Route:
 _COMPLETIONS = Route(
     method="POST",
     path="/v1/completions",
-    handler=completions.complete_prompts,
+    handler=complete_prompts,
     generates=True,
     body=COMPLETION,
     reply=TextReply,
@@ -45,9 +49,9 @@ ROUTES = (
     # The base address that Lamini's clients give to OpenAI's.
     _chat_at("/inf/chat/completions"),
     _COMPLETIONS,
-    Route(method="GET", path="/v1/models", handler=models.list_models, reply=ModelsReply, query=_PAGE),
-    Route(method="GET", path="/inf/models", handler=models.list_models, reply=ModelsReply, query=_PAGE),
-    Route(method="GET", path="/v1/models/{model_id:.+}", handler=models.show_model, reply=ModelReply),
+    Route(method="GET", path="/v1/models", handler=list_models, reply=ModelsReply, query=_PAGE),
+    Route(method="GET", path="/inf/models", handler=list_models, reply=ModelsReply, query=_PAGE),
+    Route(method="GET", path="/v1/models/{model_id:.+}", handler=show_model, reply=ModelReply),
 )
 
 DIALECT = Dialect(
@@ -60,5 +64,5 @@ DIALECT = Dialect(
     title="OpenAI",
     summary="Chat and text completions, embeddings and models, as OpenAI's clients and those of its many imitators "
     "know them; ranking as Jina's do.",
-    routes=(*ROUTES, *embeddings.ROUTES, *rerank.ROUTES, *RESPONSES),
+    routes=(*ROUTES, *EMBEDDINGS, *RERANK, *RESPONSES),
 )

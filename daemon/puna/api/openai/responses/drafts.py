@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from puna.api.openai.chat_replies import LogprobReply
+from puna.api.openai.chat.replies import LogprobReply
 from puna.api.openai.logprobs import to_chat_logprobs
 from puna.api.openai.responses.convert import ReasoningWish
 from puna.api.openai.responses.event_replies import (

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from puna.api.openai.chat_replies import LogprobReply
+from puna.api.openai.chat.replies import LogprobReply
 from puna.api.openai.error_replies import ErrorObject
 from puna.api.openai.responses.item_replies import (
     OutputItem,

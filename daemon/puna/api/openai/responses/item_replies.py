@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from puna.api.openai.chat_replies import LogprobReply
+from puna.api.openai.chat.replies import LogprobReply
 
 
 class ItemStatus(StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from puna.api.openai.chat_replies import LogprobReply
+from puna.api.openai.chat.replies import LogprobReply
 from puna.api.openai.logprobs import to_chat_logprobs
 from puna.api.openai.responses.convert import ReasoningWish
 from puna.api.openai.responses.item_replies import (

@@ -2,9 +2,9 @@
 
 from msgspec import UNSET
 
-from puna.api.openai.embedding_replies import InputUsage
-from puna.api.openai.rerank_replies import RankedDocument, RankReply, RerankReply
-from puna.api.openai.rerank_schema import RerankBody
+from puna.api.openai.embeddings.replies import InputUsage
+from puna.api.openai.rerank.replies import RankedDocument, RankReply, RerankReply
+from puna.api.openai.rerank.schema import RerankBody
 from puna.domain.embedding import Ranking, RankingRequest
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from puna.api.encoding import encode_json
-from puna.api.openai.chat_schema import ChatBody, ResponseFormat
+from puna.api.openai.chat.schema import ChatBody, ResponseFormat
 from puna.domain.constraint import Constraint, JsonSchemaConstraint
 from puna.errors import InvalidRequestError
 

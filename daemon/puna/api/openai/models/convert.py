@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from puna.api.openai.model_replies import ModelReply, ModelsReply
+from puna.api.openai.models.replies import ModelReply, ModelsReply
 from puna.domain.models import ModelEntry
 from puna.errors import InvalidRequestError
 

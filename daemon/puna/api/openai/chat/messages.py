@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from puna.api.encoding import encode_json
-from puna.api.openai.chat_schema import CalledFunction, CallPart, ChatMessage, ChatRole, ContentPart
+from puna.api.openai.chat.schema import CalledFunction, CallPart, ChatMessage, ChatRole, ContentPart
 from puna.domain.chat import Message, Role, ToolCall
 from puna.errors import InvalidRequestError
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from puna.api.encoding import encode_json
-from puna.api.openai.chat_schema import ChatBody
+from puna.api.openai.chat.schema import ChatBody
 
 
 def to_is_thinking(body: ChatBody) -> bool | None:

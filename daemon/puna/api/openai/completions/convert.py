@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import UNSET, Struct, UnsetType
 
 from puna.api.openai.answer_head import AnswerHead
-from puna.api.openai.completion_replies import TextChoiceReply, TextReply
+from puna.api.openai.completions.replies import TextChoiceReply, TextReply
 from puna.api.openai.logprobs import TextLogprobsWriter
 from puna.api.openai.replies import UsageReply
 from puna.api.openai.sampling import check_shared, to_sampling, to_stop, vary

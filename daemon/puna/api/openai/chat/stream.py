@@ -4,8 +4,8 @@ from msgspec import UNSET, UnsetType
 
 from puna.api.encoding import encode_json
 from puna.api.openai.answer_head import AnswerHead
-from puna.api.openai.chat_convert import ChatStyle, to_finish_reason
-from puna.api.openai.chat_replies import (
+from puna.api.openai.chat.convert import ChatStyle, to_finish_reason
+from puna.api.openai.chat.replies import (
     ChunkChoiceReply,
     ChunkReply,
     DeltaReply,

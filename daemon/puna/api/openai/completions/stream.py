@@ -4,8 +4,8 @@ from msgspec import UNSET
 
 from puna.api.encoding import encode_json
 from puna.api.openai.answer_head import AnswerHead
-from puna.api.openai.completion_convert import TextStyle, to_finish_reason, to_reply
-from puna.api.openai.completion_replies import TextChoiceReply
+from puna.api.openai.completions.convert import TextStyle, to_finish_reason, to_reply
+from puna.api.openai.completions.replies import TextChoiceReply
 from puna.api.openai.errors import encode_error_event
 from puna.api.openai.events import DONE, to_event
 from puna.api.openai.logprobs import TextLogprobsWriter

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from msgspec import UNSET, Struct
 
 from puna.api.openai.answer_head import AnswerHead
-from puna.api.openai.chat_replies import (
+from puna.api.openai.chat.formats import to_constraint
+from puna.api.openai.chat.messages import to_messages
+from puna.api.openai.chat.replies import (
     ChatReply,
     ChoiceReply,
     FunctionReply,
@@ -16,13 +18,11 @@ from puna.api.openai.chat_replies import (
     MessageReply,
     ToolCallReply,
 )
-from puna.api.openai.chat_schema import ChatBody
-from puna.api.openai.formats import to_constraint
+from puna.api.openai.chat.schema import ChatBody
+from puna.api.openai.chat.thinking import to_effort, to_is_thinking, to_template_variables
+from puna.api.openai.chat.tools import to_tools
 from puna.api.openai.logprobs import to_chat_logprobs
-from puna.api.openai.messages import to_messages
 from puna.api.openai.sampling import check_shared, to_sampling, to_stop, vary
-from puna.api.openai.thinking import to_effort, to_is_thinking, to_template_variables
-from puna.api.openai.tools import to_tools
 from puna.api.openai.usage import to_usage
 from puna.domain.chat import ToolCall
 from puna.domain.generation import ChatPrompt, Completion, Finished, FinishReason, GenerationRequest

@@ -5,7 +5,7 @@ from aiohttp import web
 from puna.api import model_names
 from puna.api.context import context_of
 from puna.api.exchange import exchange_of
-from puna.api.openai.model_convert import to_model, to_page, to_window
+from puna.api.openai.models.convert import to_model, to_page, to_window
 from puna.api.responses import json_response
 
 

@@ -11,9 +11,9 @@ from puna.api.dialect import Route
 from puna.api.encoding import encode_json
 from puna.api.exchange import exchange_of
 from puna.api.model_names import acquire_model
-from puna.api.openai.embedding_convert import check_dimensions, to_item, to_request, to_usage
-from puna.api.openai.embedding_replies import EmbeddingsReply, EncodedEmbeddings
-from puna.api.openai.embedding_schema import EMBEDDINGS, VectorFormat
+from puna.api.openai.embeddings.convert import check_dimensions, to_item, to_request, to_usage
+from puna.api.openai.embeddings.replies import EmbeddingsReply, EncodedEmbeddings
+from puna.api.openai.embeddings.schema import EMBEDDINGS, VectorFormat
 from puna.api.responses import json_response
 from puna.domain.embedding import Embedding
 from puna.domain.generation import Usage

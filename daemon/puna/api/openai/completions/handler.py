@@ -13,8 +13,8 @@ from puna.api.keep_alive import to_keep_alive_s
 from puna.api.model_names import acquire_model
 from puna.api.openai.answer_head import new_head
 from puna.api.openai.choices import send_choices
-from puna.api.openai.completion_convert import check_supported, from_completions, to_requests, to_style
-from puna.api.openai.completion_stream import TextEncoder
+from puna.api.openai.completions.convert import check_supported, from_completions, to_requests, to_style
+from puna.api.openai.completions.stream import TextEncoder
 from puna.api.openai.schema import COMPLETION
 from puna.api.responses import json_response
 from puna.domain.generation import (

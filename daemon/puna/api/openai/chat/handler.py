@@ -9,9 +9,9 @@ from puna.api.exchange import exchange_of
 from puna.api.keep_alive import to_keep_alive_s
 from puna.api.model_names import acquire_model
 from puna.api.openai.answer_head import new_head
-from puna.api.openai.chat_convert import check_supported, from_completions, to_requests, to_style
-from puna.api.openai.chat_schema import CHAT
-from puna.api.openai.chat_stream import ChatEncoder
+from puna.api.openai.chat.convert import check_supported, from_completions, to_requests, to_style
+from puna.api.openai.chat.schema import CHAT
+from puna.api.openai.chat.stream import ChatEncoder
 from puna.api.openai.choices import send_choices
 from puna.api.responses import json_response
 

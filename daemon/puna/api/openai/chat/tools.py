@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from puna.api.openai.chat_schema import AllowedTools, ChatBody, ChoiceFields, NamedTool
+from puna.api.openai.chat.schema import AllowedTools, ChatBody, ChoiceFields, NamedTool
 from puna.api.tool_fields import check_tools, to_tool
 from puna.domain.chat import Tool, ToolChoice, ToolChoiceMode
 from puna.errors import InvalidRequestError

@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, Struct, UnsetType
 
-from puna.api.openai.embedding_replies import InputUsage
+from puna.api.openai.embeddings.replies import InputUsage
 
 
 class RankedDocument(Struct, frozen=True):

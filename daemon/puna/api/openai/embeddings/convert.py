@@ -3,8 +3,8 @@
 import struct
 from base64 import b64encode
 
-from puna.api.openai.embedding_replies import EmbeddingReply, InputUsage
-from puna.api.openai.embedding_schema import MAX_INPUTS, EmbeddingsBody, VectorFormat
+from puna.api.openai.embeddings.replies import EmbeddingReply, InputUsage
+from puna.api.openai.embeddings.schema import MAX_INPUTS, EmbeddingsBody, VectorFormat
 from puna.domain.embedding import EmbeddingInput, EmbeddingRequest
 from puna.errors import InvalidRequestError
 

@@ -7,9 +7,9 @@ from puna.api.context import context_of
 from puna.api.dialect import Route
 from puna.api.exchange import exchange_of
 from puna.api.model_names import acquire_model
-from puna.api.openai.rerank_convert import from_ranking, to_request
-from puna.api.openai.rerank_replies import RerankReply
-from puna.api.openai.rerank_schema import RERANK
+from puna.api.openai.rerank.convert import from_ranking, to_request
+from puna.api.openai.rerank.replies import RerankReply
+from puna.api.openai.rerank.schema import RERANK
 from puna.api.responses import json_response
 from puna.domain.generation import Usage
 from puna.domain.models import ModelKind
