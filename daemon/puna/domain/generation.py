@@ -103,6 +103,8 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     constraint: Constraint | None = None
     """What the text must look like. A text that could not be completed within its limits fails the request."""
     priority: Priority = Priority.INTERACTIVE
+    adapter: str | None = None
+    """The file of a LoRA adapter that was made for the model; None is the model alone."""
 
 
 class FinishReason(StrEnum):

@@ -1,5 +1,6 @@
 """A context: the cache of keys and values, and the decode call."""
 
+import ctypes
 from enum import IntEnum
 from typing import final
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from puna.llama import library
 from puna.llama.abort_flag import AbortFlag
+from puna.llama.adapter import Adapter
 from puna.llama.batch import Batch
 from puna.llama.model import LlamaError, Model
 from puna.llama.pooling import Pooling
@@ -67,6 +69,7 @@ class Context:
         if not self.handle:
             raise LlamaError(library.log.last_error or "llama.cpp could not allocate the context")
         self._n_threads = n_threads
+        self._adapter: Adapter | None = None
         self._memory = llama_cpp.llama_get_memory(self.handle)
 
     def close(self) -> None:
@@ -79,6 +82,24 @@ class Context:
     def n_ctx(self) -> int:
         """Cells of the cache, padded by llama.cpp."""
         return int(llama_cpp.llama_n_ctx(self.handle))
+
+    def use_adapter(self, adapter: Adapter | None) -> None:
+        """Compute with this adapter, or with the model alone, from the next decode on. Raises `LlamaError`."""
+        if adapter is self._adapter:
+            return
+        handles = (llama_cpp.llama_adapter_lora_p_ctypes * 1)()
+        scales = (ctypes.c_float * 1)(1.0)
+        if adapter is not None:
+            handles[0] = ctypes.cast(adapter.handle, llama_cpp.llama_adapter_lora_p_ctypes)
+        count = 0 if adapter is None else 1
+        if llama_cpp.llama_set_adapters_lora(self.handle, handles, count, scales) != 0:
+            raise LlamaError("llama.cpp could not use the adapter")
+        self._adapter = adapter
+
+    def forget_adapter(self, adapter: Adapter) -> None:
+        """Let go of an adapter that is about to be freed."""
+        if adapter is self._adapter:
+            self.use_adapter(None)
 
     def set_threads(self, n_threads: int) -> None:
         """Use so many threads from the next decode on."""

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from puna.domain.generation import Finished, FinishReason, Priority, Usage
 from puna.domain.models import WorkerStatus
-from puna.errors import GenerationError
+from puna.errors import GenerationError, InvalidRequestError
 from puna.llama.context import DecodeResult
 from puna.llama.vocabulary import Vocabulary
+from puna.worker.adapters import AdapterShelf, Turns
 from puna.worker.admission import plan_turn
 from puna.worker.batching import Chunk
 from puna.worker.logprobs import Logprobs
@@ -55,6 +56,7 @@ class Engine:
         runner: BatchRunner,
         vocabulary: Vocabulary,
         pool: SequencePool,
+        adapters: AdapterShelf,
         outbox: Outbox,
         *,
         slots: int,
@@ -64,6 +66,8 @@ class Engine:
         self._runner = runner
         self._vocabulary = vocabulary
         self._pool = pool
+        self._adapters = adapters
+        self._turns = Turns()
         self._outbox = outbox
         self._slots = slots
         self._context_length = context_length
@@ -147,8 +151,14 @@ class Engine:
         return is_expected
 
     def _admit(self, prepared: PreparedRequest) -> None:
-        sampler = build_sampler(prepared.request.sampling, prepared.tokens, n_vocab=self._vocabulary.n_tokens)
-        slot = Slot(prepared, sampler, limit=self._context_length, now_s=time.monotonic())
+        request = prepared.request
+        try:
+            adapter = self._adapters.hold(request.adapter) if request.adapter is not None else None
+        except InvalidRequestError as error:
+            self._outbox.failed(prepared.request_id, error)
+            return
+        sampler = build_sampler(request.sampling, prepared.tokens, n_vocab=self._vocabulary.n_tokens)
+        slot = Slot(prepared, sampler, adapter, limit=self._context_length, now_s=time.monotonic())
         self._waiting.append(slot)
         self._guarded(slot, lambda: slot.open(self._vocabulary))
 
@@ -166,23 +176,34 @@ class Engine:
         for slot in [slot for slot in self._active if slot.is_late(now_s)]:
             self._guarded(slot, slot.cut)
         self._place_waiting()
-        chunks = self._runner.plan(self._active)
+        slots = self._choose_slots(now_s)
+        chunks = self._runner.plan(slots)
         if not chunks:
             return
-        outputs = self._runner.fill(self._active, chunks)
+        outputs = self._runner.fill(slots, chunks)
         computing = self._masks.start([slot for slot, _ in outputs])
-        result = self._runner.decode(self._active, chunks)
+        result = self._runner.decode(slots, chunks)
         masks = computing.result() if computing else {}
         match result:
             case DecodeResult.OK:
-                self._advance(chunks)
+                self._advance(slots, chunks)
                 self._sample(outputs, masks)
             case DecodeResult.NO_CELLS:
                 self._make_room()
             case DecodeResult.ABORTED:
-                self._rewind(chunks)
+                self._rewind(slots, chunks)
             case DecodeResult.FAILED:
-                self._fail(chunks)
+                self._fail(slots, chunks)
+
+    def _choose_slots(self, now_s: float) -> Sequence[Slot]:
+        """Return the requests that the next step may hold: a decode computes with one adapter."""
+        wanting = [slot.request.adapter for slot in self._active]
+        if not wanting:
+            return ()
+        chosen = self._turns.choose(wanting, now_s)
+        slots = [slot for slot in self._active if slot.request.adapter == chosen]
+        self._runner.context.use_adapter(slots[0].adapter)
+        return slots
 
     def _place_waiting(self) -> None:
         if self._is_full and self._active:
@@ -210,13 +231,18 @@ class Engine:
     def _list_ready(self) -> list[Slot]:
         """Return the next waiting requests, without those that wait for another one's prefix."""
         ordered = sorted(self._waiting, key=lambda slot: slot.request.priority is Priority.BACKGROUND)
-        return [slot for slot in ordered[:_LOOK_AHEAD] if self._pool.place(slot.tokens) is not None]
+        return [
+            slot
+            for slot in ordered[:_LOOK_AHEAD]
+            if self._pool.place(slot.tokens, slot.request.adapter) is not None
+        ]
 
     def _place(self, slot: Slot) -> None:
-        placement = self._pool.place(slot.tokens)
+        adapter = slot.request.adapter
+        placement = self._pool.place(slot.tokens, adapter)
         if placement is not None:
             self._waiting.remove(slot)
-            slot.start(self._pool.take(placement, slot.tokens), time.monotonic())
+            slot.start(self._pool.take(placement, slot.tokens, adapter), time.monotonic())
             self._counters.cached_prompt_tokens += slot.computed
             self._active.append(slot)
 
@@ -226,10 +252,10 @@ class Engine:
         self._pool.release(slot.preempt())
         self._waiting.appendleft(slot)
 
-    def _advance(self, chunks: Sequence[Chunk]) -> None:
+    def _advance(self, slots: Sequence[Slot], chunks: Sequence[Chunk]) -> None:
         self._counters.steps += 1
         for chunk in chunks:
-            slot = self._active[chunk.index]
+            slot = slots[chunk.index]
             if slot.is_prompting or not slot.generated:
                 self._counters.prompt_tokens += chunk.tokens
             slot.advance(chunk.tokens)
@@ -283,6 +309,8 @@ class Engine:
             self._pool.release(slot.sequence)
             self._active.remove(slot)
             self._is_full = False
+        if slot.request.adapter is not None:
+            self._adapters.release(slot.request.adapter)
         slot.sampler.close()
 
     # When a step does not go through
@@ -300,16 +328,16 @@ class Engine:
         self._put_back(youngest)
         self._is_full = True
 
-    def _rewind(self, chunks: Sequence[Chunk]) -> None:
+    def _rewind(self, slots: Sequence[Slot], chunks: Sequence[Chunk]) -> None:
         """Drop what an aborted decode left behind the tokens that are known to be computed."""
         for chunk in chunks:
-            sequence = self._active[chunk.index].sequence
+            sequence = slots[chunk.index].sequence
             assert sequence is not None
             self._pool.trim(sequence, len(sequence.tokens))
 
-    def _fail(self, chunks: Sequence[Chunk]) -> None:
+    def _fail(self, slots: Sequence[Slot], chunks: Sequence[Chunk]) -> None:
         error = GenerationError("llama.cpp could not compute this request; the worker's log says why.")
-        for slot in [self._active[chunk.index] for chunk in chunks]:
+        for slot in [slots[chunk.index] for chunk in chunks]:
             assert slot.sequence is not None
             self._pool.trim(slot.sequence, 0)
             self._outbox.failed(slot.request_id, error)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -12,10 +13,12 @@ from puna.domain.models import LoadedModel, ModelKind
 from puna.engine.protocol import Load
 from puna.errors import ModelLoadError
 from puna.llama import devices, library
+from puna.llama.adapter import Adapter
 from puna.llama.batch import Batch
 from puna.llama.context import Context
 from puna.llama.model import LlamaError, Model
 from puna.prompting.chat_template import ChatFormatter, choose_formatter
+from puna.worker.adapters import AdapterShelf
 from puna.worker.context_plan import ContextPlan, plan_context
 from puna.worker.cost import CostTable
 from puna.worker.embedding.loading import build_embedding_service
@@ -79,6 +82,7 @@ def _build_text_service(
         BatchRunner(context, batch, _measure(context, batch), governor, monitor),
         model.vocabulary,
         SequencePool(context, n_sequences, can_trim=model.can_trim),
+        AdapterShelf(partial(Adapter, model), context.forget_adapter),
         outbox,
         slots=message.slots,
         context_length=plan.context_length,

@@ -1,5 +1,7 @@
 """The sequences of the cache: which one a request takes, and what of it is computed already.
 
+Prefixes that were computed with different adapters have nothing in common.
+
 A finished request leaves its sequence behind as a cached prefix. A new one starts from the longest prefix that
 any sequence holds, a busy one included: sharing cells costs nothing. When a busy sequence is about to compute a
 longer common prefix, the request waits for it instead of computing it a second time.
@@ -29,6 +31,8 @@ class CachedSequence:
 
     def __init__(self, sequence_id: int) -> None:
         self.id = sequence_id
+        self.adapter: str | None = None
+        """With which adapter the cells were computed: they are of no use to others."""
         self.tokens: list[int] = []
         self.target: list[int] = []
         self.is_busy = False
@@ -53,19 +57,20 @@ class SequencePool:
         self._clock = count(1)
         self.sequences = [CachedSequence(i) for i in range(size)]
 
-    def place(self, prompt: list[int]) -> Placement | None:
+    def place(self, prompt: list[int], adapter: str | None = None) -> Placement | None:
         """Choose a sequence for a prompt; None means that waiting for a busy one is cheaper.
 
         At least the last token of the prompt is left to compute, because its logits are needed.
         """
-        usable = [(self._usable_prefix(sequence, prompt), sequence) for sequence in self.sequences]
+        usable = [(self._usable_prefix(sequence, prompt, adapter), sequence) for sequence in self.sequences]
         length, donor = max(usable, key=lambda pair: (pair[0], pair[1].last_used))
-        coming = max((common_prefix(s.target, prompt) for s in self.sequences if s.is_busy), default=0)
+        kin = [s for s in self.sequences if s.is_busy and s.adapter == adapter]
+        coming = max((common_prefix(s.target, prompt) for s in kin), default=0)
         if self._can_trim and min(coming, len(prompt) - 1) - length >= _WORTH_WAITING:
             return None
         return Placement(self._choose_home(donor, length).id, donor.id, length)
 
-    def take(self, placement: Placement, prompt: list[int]) -> CachedSequence:
+    def take(self, placement: Placement, prompt: list[int], adapter: str | None = None) -> CachedSequence:
         """Act on a placement: the sequence then holds `placement.length` tokens and is busy."""
         home, donor = self.sequences[placement.sequence], self.sequences[placement.donor]
         if home is not donor:
@@ -74,7 +79,7 @@ class SequencePool:
             if placement.length:
                 self._cells.copy_sequence(donor.id, home.id, placement.length)
         self.trim(home, placement.length)
-        home.target = prompt
+        home.target, home.adapter = prompt, adapter
         home.is_busy = True
         home.last_used = donor.last_used = next(self._clock)
         return home
@@ -111,7 +116,9 @@ class SequencePool:
         """Tokens of all sequences; a shared prefix counts in each."""
         return sum(len(s.tokens) for s in self.sequences)
 
-    def _usable_prefix(self, sequence: CachedSequence, prompt: list[int]) -> int:
+    def _usable_prefix(self, sequence: CachedSequence, prompt: list[int], adapter: str | None) -> int:
+        if sequence.adapter != adapter:
+            return 0
         length = min(common_prefix(sequence.tokens, prompt), len(prompt) - 1)
         is_whole = length == len(sequence.tokens)
         return length if is_whole or self._can_trim else 0

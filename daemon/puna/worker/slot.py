@@ -16,6 +16,7 @@ from puna.domain.generation import (
     Usage,
 )
 from puna.errors import GenerationError
+from puna.llama.adapter import Adapter
 from puna.llama.sampler import Sampler
 from puna.llama.vocabulary import Vocabulary
 from puna.worker.preparation import PreparedRequest
@@ -32,13 +33,22 @@ class Slot:
     request has one pending token, or a few that its format forces; a new or a preempted one has many.
     """
 
-    def __init__(self, prepared: PreparedRequest, sampler: Sampler, *, limit: int, now_s: float) -> None:
+    def __init__(
+        self,
+        prepared: PreparedRequest,
+        sampler: Sampler,
+        adapter: Adapter | None = None,
+        *,
+        limit: int,
+        now_s: float,
+    ) -> None:
         """`limit` is the context length in tokens; `now_s` the time of arrival on the engine's clock."""
         self.request_id = prepared.request_id
         self.request = prepared.request
         self.tokens = prepared.tokens
         self.prompt_length = len(prepared.tokens)
         self.sampler = sampler
+        self.adapter = adapter
         self.constraint = prepared.constraint
         self.sequence: CachedSequence | None = None
         self._text = prepared.text
