@@ -12,6 +12,7 @@ from puna.api.anthropic.convert import AnswerHead, from_completion, to_generatio
 from puna.api.anthropic.replies import MessageReply
 from puna.api.anthropic.schema import COUNT_TOKENS, MESSAGES, MessagesBody
 from puna.api.anthropic.stream import MessageEncoder
+from puna.api.encoding import encode_json
 from puna.domain.chat import Message, Role, ToolChoiceMode
 from puna.domain.generation import ChatPrompt, CompletionBuilder, Finished, GenerationEvent, Started
 from puna.errors import InvalidRequestError, WorkerDiedError
@@ -62,7 +63,9 @@ def test_events_become_a_stream(case: Path) -> None:
     "case", [each for each in CASES if each.name != "failure"], ids=lambda each: each.name
 )
 def test_events_become_an_answer(case: Path) -> None:
-    check_golden(case / "answer.json", to_answer(case, read_events(case / "events.json")))
+    check_golden(
+        case / "answer.json", json.loads(encode_json(to_answer(case, read_events(case / "events.json"))))
+    )
 
 
 @all_cases

@@ -1,5 +1,6 @@
 """Ollama's converters against golden files: requests to the domain's, events to streams and whole answers."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from fakes.golden import cases, check_golden, read_events
 from fakes.scripted_model import LOADED
+from puna.api.encoding import encode_json
 from puna.api.ollama.answers import AnswerHead, from_chat_completion, from_completion
 from puna.api.ollama.conversation import check_conversation, to_chat
 from puna.api.ollama.convert import check_supported, to_generation
@@ -82,4 +84,4 @@ def test_events_become_a_whole_answer(case: Path) -> None:
     events = read_events(case / "events.json")
     if isinstance(events[-1], Finished):
         convert = from_chat_completion if is_chat(case) else from_completion
-        check_golden(case / "answer.json", convert(complete(events), HEAD, now()))
+        check_golden(case / "answer.json", json.loads(encode_json(convert(complete(events), HEAD, now()))))

@@ -26,11 +26,32 @@ def read_events(path: Path) -> list[GenerationEvent]:
 
 
 def check_golden(path: Path, actual: bytes | str | object) -> None:
-    """Compare text, bytes or a value (as indented JSON) with the file."""
+    """Compare text, bytes or a value (as indented JSON, without fields that have their defaults) with the file."""
     text = actual.decode() if isinstance(actual, bytes) else actual
     if not isinstance(text, str):
-        text = json.dumps(msgspec.to_builtins(text), indent=2, sort_keys=True) + "\n"
+        text = json.dumps(_plain(text), indent=2, sort_keys=True) + "\n"
     if os.environ.get("PUNA_UPDATE_GOLDEN") == "1":
         path.write_bytes(text.encode())
     assert path.exists(), f"{path.name} is missing; PUNA_UPDATE_GOLDEN=1 writes it"
     assert text == path.read_bytes().decode(), f"{path.parent.name}/{path.name} differs"
+
+
+def _plain(value: object) -> object:
+    match value:
+        case msgspec.Struct():
+            return _tag(value) | {
+                field.encode_name: _plain(getattr(value, field.name))
+                for field in msgspec.structs.fields(value)
+                if getattr(value, field.name) != field.default
+            }
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return msgspec.to_builtins(value)
+
+
+def _tag(value: msgspec.Struct) -> dict[str, object]:
+    config = value.__struct_config__
+    return {config.tag_field: config.tag} if config.tag_field else {}
