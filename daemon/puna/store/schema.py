@@ -95,7 +95,20 @@ CREATE INDEX response_items_by_item ON response_items (item);
 """
 """Number 3: stored answers, and the items of their conversations, which they share; see `puna.conversations`."""
 
-MIGRATIONS: tuple[str, ...] = (_KEYS, _JOBS, _CONVERSATIONS)
+_DOWNLOADS = """
+CREATE TABLE downloads (
+    id TEXT NOT NULL PRIMARY KEY,
+    work TEXT NOT NULL,
+    state TEXT NOT NULL,
+    error TEXT,
+    path TEXT,
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER
+);
+"""
+"""Number 4: downloads; `work` is the `DownloadOrder` as JSON. How far one is, the files on disk tell."""
+
+MIGRATIONS: tuple[str, ...] = (_KEYS, _JOBS, _CONVERSATIONS, _DOWNLOADS)
 """Scripts in their order; the database's `user_version` says how many of them it has seen.
 
 Each runs inside a transaction of its own, so none begins or commits one.

@@ -1,0 +1,115 @@
+"""Downloads: list, begin, pause, resume, cancel, and news of them as server-sent events."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from aiohttp import web
+
+from puna.api.body import read_body
+from puna.api.context import context_of
+from puna.api.control.download_schema import PULL, DownloadsReply
+from puna.api.encoding import encode_json
+from puna.api.errors import translate_error
+from puna.api.exchange import Exchange, exchange_of
+from puna.api.responses import json_response
+from puna.api.streaming import SSE, send_chunks
+from puna.domain.downloads import Download
+from puna.downloads.service import DownloadService
+from puna.errors import PunaError
+
+_PACE_S = 0.2
+"""The shortest time between two events of a stream; what comes in between is told by the next."""
+_HEARTBEAT_S = 10.0
+
+
+async def list_downloads(request: web.Request) -> web.StreamResponse:
+    """GET /puna/v1/downloads: those that wait, run or are stopped, and the last ones that have ended.
+
+    With `follow` set, each as it is and then whenever it changes, as server-sent events.
+    """
+    if request.query.get("follow"):
+        return await _follow(request, None)
+    return json_response(DownloadsReply(downloads=tuple(_downloads(request).list())))
+
+
+async def begin_download(request: web.Request) -> web.Response:
+    """POST /puna/v1/downloads: begins to download a model by its name, or takes up the download that does."""
+    body = PULL.parse(await read_body(request))
+    return json_response(await context_of(request).hub.puller.pull(body.model))
+
+
+async def show_download(request: web.Request) -> web.StreamResponse:
+    """GET /puna/v1/downloads/{download_id}: one download as it is now.
+
+    With `follow` set, that and then whenever it changes, as server-sent events, until it goes on no more by itself.
+    """
+    download = _downloads(request).get(_id_in(request))
+    if request.query.get("follow"):
+        return await _follow(request, download.id)
+    return json_response(download)
+
+
+async def pause_download(request: web.Request) -> web.Response:
+    """POST /puna/v1/downloads/{download_id}/pause: stops it; what has arrived is kept."""
+    return json_response(await _downloads(request).pause(_id_in(request)))
+
+
+async def resume_download(request: web.Request) -> web.Response:
+    """POST /puna/v1/downloads/{download_id}/resume: lets a paused or failed one go on where it stopped."""
+    return json_response(await _downloads(request).resume(_id_in(request)))
+
+
+async def cancel_download(request: web.Request) -> web.Response:
+    """POST /puna/v1/downloads/{download_id}/cancel: gives it up; unfinished files are removed, whole ones stay."""
+    return json_response(await _downloads(request).cancel(_id_in(request)))
+
+
+async def _follow(request: web.Request, wanted: str | None) -> web.StreamResponse:
+    chunks = _events(_downloads(request), wanted, exchange_of(request))
+    return await send_chunks(request, SSE, chunks, _encode_error)
+
+
+async def _events(
+    downloads: DownloadService, wanted: str | None, exchange: Exchange
+) -> AsyncGenerator[bytes]:
+    yield b": downloads of Puna\n\n"
+    with downloads.listen() as news:
+        async for download in _with_heartbeats(news):
+            if download is None:
+                yield b": still there\n\n"
+            elif wanted in {None, download.id}:
+                exchange.is_complete = wanted is not None and not download.is_open
+                yield b"event: download\ndata: " + encode_json(download) + b"\n\n"
+                if exchange.is_complete:
+                    return
+                await asyncio.sleep(_PACE_S)
+    exchange.is_complete = True
+
+
+async def _with_heartbeats(news: AsyncGenerator[Download]) -> AsyncGenerator[Download | None]:
+    """Yield the news, and None now and then: only a write tells that the client has left."""
+    while True:
+        waiting = asyncio.ensure_future(anext(news, None))
+        try:
+            while not waiting.done():
+                await asyncio.wait([waiting], timeout=_HEARTBEAT_S)
+                if not waiting.done():
+                    yield None
+            download = waiting.result()
+        finally:
+            waiting.cancel()
+        if download is None:
+            return
+        yield download
+
+
+def _encode_error(error: PunaError) -> bytes:
+    return b"event: error\ndata: " + encode_json({"detail": translate_error(error).message}) + b"\n\n"
+
+
+def _downloads(request: web.Request) -> DownloadService:
+    return context_of(request).hub.downloads
+
+
+def _id_in(request: web.Request) -> str:
+    return request.match_info["download_id"]

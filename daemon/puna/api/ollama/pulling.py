@@ -1,0 +1,103 @@
+"""POST /api/pull: a model from the Hub, told as Ollama tells it: a layer is a file."""
+
+from collections.abc import AsyncGenerator, Iterator
+
+from aiohttp import web
+
+from puna.api.bringing import bring, wait_for
+from puna.api.context import Context, context_of
+from puna.api.encoding import encode_json
+from puna.api.exchange import Exchange, exchange_of
+from puna.api.ollama.door import find, read
+from puna.api.ollama.errors import message_of
+from puna.api.ollama.models import name_in
+from puna.api.ollama.names import plain_name
+from puna.api.ollama.replies import PullReply, StatusReply
+from puna.api.ollama.schema import NAME
+from puna.api.responses import json_response
+from puna.api.streaming import NDJSON, send_chunks
+from puna.domain.downloads import Download, FileProgress
+from puna.downloads.pulling import ON_DISK
+from puna.errors import ModelNotFoundError
+
+_LONG_S = 7 * 86_400.0
+_SUCCESS = StatusReply("success")
+
+
+async def pull(request: web.Request) -> web.StreamResponse:
+    """POST /api/pull: downloads a model; one that is there is pulled already.
+
+    The daemon owns the download: it goes on when the client leaves, and the next pull takes it up.
+    """
+    body = await read(request, NAME)
+    name = name_in(body)
+    try:
+        await find(request, name)
+    except ModelNotFoundError as unknown:
+        download = await bring(context_of(request), plain_name(name), unknown)
+    else:
+        if body.stream is False:
+            return json_response(_SUCCESS)
+        return await _send(request, _tell_nothing(exchange_of(request)))
+    if body.stream is False:
+        await wait_for(context_of(request), download, _LONG_S)
+        return json_response(_SUCCESS)
+    return await _send(request, _tell(context_of(request), download, exchange_of(request)))
+
+
+async def _send(request: web.Request, lines: AsyncGenerator[bytes]) -> web.StreamResponse:
+    return await send_chunks(
+        request, NDJSON, lines, lambda error: encode_json({"error": message_of(error)}) + b"\n"
+    )
+
+
+async def _tell_nothing(exchange: Exchange) -> AsyncGenerator[bytes]:
+    yield _line(StatusReply("pulling manifest"))
+    exchange.is_complete = True
+    yield _line(_SUCCESS)
+
+
+async def _tell(context: Context, begun: Download, exchange: Exchange) -> AsyncGenerator[bytes]:
+    yield _line(StatusReply("pulling manifest"))
+    told: dict[str, PullReply] = {}
+    async for download in _news(context, begun):
+        for reply in progress_lines(download):
+            if told.get(reply.digest or "") != reply:
+                told[reply.digest or ""] = reply
+                yield _line(reply)
+    await wait_for(context, begun, 0)  # raises what stopped it
+    yield _line(StatusReply("verifying sha256 digest")) + _line(StatusReply("writing manifest"))
+    exchange.is_complete = True
+    yield _line(_SUCCESS)
+
+
+async def _news(context: Context, begun: Download) -> AsyncGenerator[Download]:
+    """Yield a download as it goes, until it goes on no more by itself."""
+    yield begun
+    if begun.id == ON_DISK:
+        return
+    with context.hub.downloads.listen() as news:
+        async for download in news:
+            if download.id == begun.id:
+                yield download
+                if not download.is_open:
+                    return
+
+
+def progress_lines(download: Download) -> Iterator[PullReply]:
+    """Yield one line for each file that has begun. Pure."""
+    for file in download.files:
+        if file.done_bytes or file.is_done or file.note:
+            yield _to_line(file)
+
+
+def _to_line(file: FileProgress) -> PullReply:
+    digest = file.digest or f"file:{file.name}"
+    short = digest.removeprefix("sha256:")[:12] if file.digest else file.name
+    return PullReply(
+        status=f"pulling {short}", digest=digest, total=file.size_bytes, completed=file.done_bytes
+    )
+
+
+def _line(reply: StatusReply | PullReply) -> bytes:
+    return encode_json(reply) + b"\n"

@@ -1,0 +1,1 @@
+"""Downloads as jobs that the daemon owns: they outlive requests, pauses and the daemon itself."""
