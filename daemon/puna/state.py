@@ -22,6 +22,8 @@ class State(Struct, frozen=True, kw_only=True):
     """System instructions by model id; `global` for every model without its own."""
     nicknames: dict[str, str] = field(default_factory=dict)
     """What further names of models stand for: an id, or the path of a file."""
+    added_files: dict[str, str] = field(default_factory=dict)
+    """The paths of GGUF files that were added, by the id under which they are listed."""
 
 
 class StateFile:

@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+import math
 import random
 import struct
 import sys
@@ -226,8 +227,25 @@ def broken_files() -> Iterator[tuple[str, GgufFile, str]]:
         "no list of int32",
     )
     yield "tokens that are numbers", _with_vocabulary("tokens", array(fake.INT32, [1] * 8)), "no tokenizer"
+    for count in (0, 513, 65_535, 2**31, 2**32 - 1):
+        value = scalar(fake.UINT32, count)
+        yield f"{count} blocks", _with_figure("block_count", value), f"'llama.block_count' is {count:,}"
+    epsilon = "attention.layer_norm_rms_epsilon"
+    for number in (math.nan, math.inf, -math.inf, -1.0):
+        value = scalar(fake.FLOAT32, number)
+        yield f"an epsilon of {number}", _with_figure(epsilon, value), f"'llama.{epsilon}' is {number}"
+    for number in (5, 255, 2**31):
+        value = scalar(fake.UINT32, number)
+        yield f"pooling {number}", _with_figure("pooling_type", value), f"'llama.pooling_type' is {number:,}"
+    yield "a scale of nan", _with_figure("rope.scaling.factor", scalar(fake.FLOAT64, math.nan)), "is nan"
+    for ends in ((), (1,), (1, 8), (2**32 - 1, 2)):
+        yield f"word pieces that end with {ends}", _with_word_pieces(*ends), "is none of its 8 tokens"
     merges = pair("tokenizer.ggml.merges", array(fake.INT32, [1]))
     yield "merges that are numbers", _with_pair(merges), "merges is no list of texts"
+
+
+def test_ends_of_texts_that_are_tokens_are_sound(tmp_path: Path) -> None:
+    assert read_model_header(_with_word_pieces(0, 7).write(tmp_path / "m.gguf")).tokenizer == "bert"
 
 
 def _with(**lies: int) -> GgufFile:
@@ -252,6 +270,19 @@ def _with_vocabulary(name: str, value: bytes) -> GgufFile:
     key = f"tokenizer.ggml.{name}"
     pairs = [item for item in fake.model_pairs() if key.encode() not in item]
     return GgufFile([*pairs, pair(key, value)], [Tensor("t")])
+
+
+def _with_figure(name: str, value: bytes) -> GgufFile:
+    key = f"llama.{name}"
+    pairs = [item for item in fake.model_pairs() if key.encode() not in item]
+    return GgufFile([*pairs, pair(key, value)], [Tensor("t")])
+
+
+def _with_word_pieces(*ends: int) -> GgufFile:
+    keys = ("tokenizer.ggml.bos_token_id", "tokenizer.ggml.seperator_token_id")
+    ids = [pair(key, scalar(fake.UINT32, number)) for key, number in zip(keys, ends, strict=False)]
+    pairs = [item for item in fake.model_pairs() if b"tokenizer.ggml.model" not in item]
+    return GgufFile([*pairs, pair("tokenizer.ggml.model", scalar(fake.STRING, "bert")), *ids], [Tensor("t")])
 
 
 BROKEN = list(broken_files())

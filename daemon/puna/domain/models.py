@@ -5,13 +5,27 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from puna.domain.model_kind import ModelKind as ModelKind  # noqa: PLC0414 - it belongs to this module's names
+from puna.domain.remote import RemoteModel
 
-class ModelKind(StrEnum):
-    """What a model is for; its file tells."""
 
-    TEXT = "text"
-    EMBEDDING = "embedding"
-    RERANKER = "reranker"
+class ModelSource(StrEnum):
+    """Where the catalogue has a model from, which says who may remove it and how."""
+
+    DEMO = "demo"
+    """Built in."""
+    HUB = "hub"
+    """The Hub's cache, which other programs share."""
+    FOLDER = "folder"
+    """A folder of the setting `model_folders`; nothing there is touched."""
+    LM_STUDIO = "lm-studio"
+    LLAMA_CPP = "llama.cpp"
+    ADDED = "added"
+    """A file that was added by its path, and is remembered."""
+    NAMED = "named"
+    """A file that a request named by its path; listed until the daemon stops."""
+    REMOTE = "remote"
+    """The setting `remote_models`; it has no file."""
 
 
 class ModelEntry(Struct, frozen=True, kw_only=True):
@@ -21,7 +35,8 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     """The name that requests use; unique in the catalogue."""
     name: str
     """For people, from `general.name` or the file name."""
-    path: Path
+    path: Path | None = None
+    """The file, the first one of a model in parts; None for a remote model."""
     size_bytes: int
     description: str = ""
     architecture: str = ""
@@ -42,6 +57,17 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     chat_template: str | None = None
     modified_s: float = 0.0
     """When the file was changed last, in seconds since 1970."""
+    source: ModelSource = ModelSource.FOLDER
+    files: tuple[Path, ...] = ()
+    """All files of a model in parts, the first one included."""
+    projector: Path | None = None
+    """The file (`mmproj`) that lets the model take images or sound."""
+    projector_size_bytes: int = 0
+    """Not included in `size_bytes`."""
+    licence: str = ""
+    """What the file says, such as `apache-2.0`."""
+    remote: RemoteModel | None = None
+    """Where the model runs, if not here; it takes no memory of this machine then."""
 
 
 class ModelState(StrEnum):
@@ -84,6 +110,8 @@ class LoadedModel(Struct, frozen=True, kw_only=True):
     """Where it runs: `CPU`, `CUDA`, `Metal`, `Vulkan`, ..."""
     backend_reason: str
     """Why there and nowhere better."""
+    layers: int = 0
+    """Of the model, its output layer among them; 0 where that is not known."""
     has_chat_template: bool
     kind: ModelKind = ModelKind.TEXT
     embedding_length: int = 0

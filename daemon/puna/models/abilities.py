@@ -1,6 +1,7 @@
 """What a model is for and what it can do, as its header tells. Pure."""
 
 import re
+from functools import lru_cache
 
 from puna.domain.models import ModelKind
 from puna.models.gguf.values import Metadata
@@ -25,6 +26,8 @@ ENCODERS = frozenset(
 
 _UNSPECIFIED, _NONE, _RANK = -1, 0, 4
 """Of `enum llama_pooling_type` in llama.h; 1 to 3 make one vector of a text: its mean, its first or its last."""
+_MAX_TEMPLATES = 4096
+"""Whose meaning is remembered: each look through the disk asks for all of them."""
 _TOOLS = re.compile(r"\btools\b")
 _INFILL_KEYS = (
     ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id"),
@@ -57,11 +60,13 @@ def can_infill(metadata: Metadata) -> bool:
     return all(any(key in metadata for key in names) for names in _INFILL_KEYS)
 
 
+@lru_cache(_MAX_TEMPLATES)
 def can_think(chat_template: str | None) -> bool:
     """Return whether a template speaks of reasoning."""
     return choose_output_format(chat_template).knows_reasoning
 
 
+@lru_cache(_MAX_TEMPLATES)
 def can_call_tools(chat_template: str | None) -> bool:
     """Return whether a template shows tools to the model."""
     return _TOOLS.search(chat_template or "") is not None

@@ -1,29 +1,50 @@
-"""What can be run on this machine: the demo model, GGUF files in folders, and GGUF files named by path."""
+"""What can be run on this machine: the demo model, GGUF files in all places where they may be, and remote models."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
 
-from puna.domain.models import ModelEntry
-from puna.errors import ModelLoadError, ModelNotFoundError, PunaError
+from msgspec import Struct
+
+from puna.domain.model_tools import ModelTool
+from puna.domain.models import ModelEntry, ModelSource
+from puna.errors import InvalidRequestError, ModelLoadError, ModelNotFoundError, PunaError
+from puna.hub.cache import RepoFolder, commit_of
+from puna.hub.names import DEFAULT_REVISION
+from puna.models.added import AddedFiles
 from puna.models.gguf.defect import file_label, quote
 from puna.models.inspection import Inspected, Inspector, NotAModelError
-from puna.models.listing import DEMO_ID, Listing, look, real_path_of_model, to_entry
-from puna.models.names import choose_id, describe_unknown, is_presentable, model_stem, path_in
+from puna.models.known import KnownModels, Wanted
+from puna.models.listing import DEMO_ID, Listed, Listing, UnusableFile, to_entry
+from puna.models.lookup import describe_kept, expect, look_up
+from puna.models.names import is_presentable, path_in
+from puna.models.opened import OpenedFiles
+from puna.models.projectors import ProjectorFinder
+from puna.models.shared_runs import SharedRuns
+from puna.models.survey import ModelFolder, NamedFile, Places, look, real_path_of_model
+from puna.models.tool_folders import FolderOffer, find_offers
 
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
-MAX_OPENED = 256
-"""Files that were named by path and stay listed; beyond that the oldest is forgotten."""
+NO_TOOLS: Mapping[ModelTool, Path] = MappingProxyType({})
 
 log = logging.getLogger(__name__)
-_T = TypeVar("_T")
+
+
+class Overview(Struct, frozen=True, kw_only=True):
+    """Everything that was found, for people."""
+
+    models: tuple[ModelEntry, ...]
+    """The demo model first, the others by id."""
+    unusable: tuple[UnusableFile, ...]
+    """Files that cannot run, by id; projectors that belong to a listed model are not among them."""
+    offers: tuple[FolderOffer, ...]
+    """Folders of other programs that hold models and are not used."""
 
 
 class LocalCatalogue:
-    """The models on this machine's disk; implements `puna.residency.ports.Catalogue`.
+    """The models on this machine; implements `puna.residency.ports.Catalogue`.
 
     Belongs to one event loop, which owns its state; what blocks runs in threads, and callers who want the
     same at the same time share one run. A file that was named by path stays listed under its name, so that no
@@ -31,66 +52,192 @@ class LocalCatalogue:
     """
 
     def __init__(
-        self, demo_model: Path, folders: Sequence[Path] = (), aliases: Mapping[str, str] = NO_ALIASES
+        self,
+        demo_model: Path,
+        folders: Sequence[Path] = (),
+        aliases: Mapping[str, str] = NO_ALIASES,
+        *,
+        hub_cache: Path | None = None,
+        tool_folders: Mapping[ModelTool, Path] = NO_TOOLS,
+        used_tools: Collection[ModelTool] = (),
+        known: KnownModels | None = None,
+        added: AddedFiles | None = None,
+        fixed: Sequence[ModelEntry] = (),
     ) -> None:
-        """Take the built-in demo model, the folders to look in, and other names; nothing is read yet.
+        """Take the built-in demo model, the places to look in, and other names; nothing is read yet.
 
         An alias stands for an id or a path; it wins over an id of the same name. They are read at each look-up,
-        so that they may change.
+        so that they may change. `tool_folders` are those of other programs, of which `used_tools` are looked
+        into and the others only offered. `fixed` are models without a file here.
         """
         self._demo_model = demo_model
         self._aliases = aliases
-        self._folders = tuple(folder.expanduser().absolute() for folder in folders)
+        self._hub_cache = hub_cache
+        self._folders = [ModelFolder(folder.expanduser().absolute()) for folder in folders]
+        self._folders += [
+            ModelFolder(folder, ModelSource(tool))
+            for tool, folder in tool_folders.items()
+            if tool in used_tools
+        ]
+        self._offered = {tool: path for tool, path in tool_folders.items() if tool not in used_tools}
+        self._known = known or KnownModels()
+        self._added = added
+        self._fixed = {entry.id: entry for entry in fixed}
         self._inspector = Inspector()
-        self._runs = _SharedRuns()
+        self._runs = SharedRuns()
         self._listing: Listing | None = None
-        self._opened: dict[str, tuple[str, Path]] = {}
+        self._opened = OpenedFiles(self._is_taken)
         self._told: set[str] = set()
 
     async def entries(self) -> Sequence[ModelEntry]:
         """Return all models, the demo model first, the others by id."""
-        listing = await self._look()
-        others = [listing.models[model_id].entry for model_id in listing.ids]
+        return await self._entries_of(await self.refresh())
+
+    async def overview(self) -> Overview:
+        """Return the models, what cannot run and why, and what other programs have."""
+        listing = await self.refresh()
+        models = await self._entries_of(listing)
+        attached = {entry.projector for entry in models}
+        used = [folder.path for folder in self._folders]
+        used += [self._hub_cache] if self._hub_cache else []
+        offers = await self._runs.share("offers", lambda: find_offers(used, self._offered))
+        return Overview(
+            models=tuple(models),
+            unusable=tuple(
+                listing.refused[model_id]
+                for model_id in sorted(listing.refused)
+                if listing.refused[model_id].path not in attached
+            ),
+            offers=offers,
+        )
+
+    async def find(self, name: str) -> ModelEntry:
+        """Return the model with this id, or the GGUF file at this absolute path, its header checked.
+
+        Names of the Hub (`org/repo:Q4_K_M`) and of the table of known models (`llama3.2:1b`) lead to their files
+        wherever they are on this machine. Raises `ModelNotFoundError`, which says how to get the model or names
+        the nearest ids, or `ModelLoadError` for a file that cannot be run.
+        """
+        name = self._aliases.get(name, name)
+        if name == DEMO_ID:
+            return await self._find_demo()
+        if name in self._fixed:
+            return self._fixed[name]
+        listing = self._listing or await self.refresh()
+        path = path_in(name)
+        if path is not None:
+            return await self._open(path)
+        wanted = await self._pin(self._known.find(name))
+        listed = look_up(listing, name, wanted)
+        if isinstance(listed, Listed) and await self._is_unchanged(listed):
+            return listed.entry
+        listing = await self.refresh()
+        return self._expect(listing, name, wanted)
+
+    async def find_any(self, name: str) -> ModelEntry | UnusableFile:
+        """Return what a name means, a file that cannot run too, for who wants to remove it. Errors as `find`."""
+        try:
+            return await self.find(name)
+        except ModelLoadError:
+            found = look_up(await self.refresh(), self._aliases.get(name, name), None)
+            if isinstance(found, UnusableFile):
+                return found
+            raise
+
+    def wanted(self, name: str) -> Wanted | None:
+        """Return what a name means on the Hub, for who wants to download it; None where it means nothing there."""
+        return self._known.find(self._aliases.get(name, name))
+
+    def hub_name(self, name: str) -> str | None:
+        """Return what to download for a name: `org/repo:Q4_K_M`; None where it means nothing on the Hub."""
+        wanted = self.wanted(name)
+        return str(wanted.download) if wanted else None
+
+    async def add(self, path: Path, name: str | None = None) -> ModelEntry:
+        """List a file that stays where it is, from now on and after restarts, and return its entry.
+
+        Without a name its file name is taken. Raises `ModelLoadError` for what cannot run, `ModelNotFoundError`
+        where there is no file, and `InvalidRequestError` for a relative path and for a name of another model.
+        """
+        assert self._added is not None, "the catalogue was made without a memory for added files"
+        if not path.is_absolute():
+            raise InvalidRequestError("`path` must be absolute, such as /home/me/model.gguf.", field="path")
+        await self.refresh()
+        entry = await self._open(path)
+        if entry.source in {ModelSource.DEMO, ModelSource.HUB} or (
+            entry.source not in {ModelSource.NAMED, ModelSource.ADDED} and name is None
+        ):
+            return entry
+        model_id = name or entry.id
+        if model_id != entry.id:
+            self._check_free(model_id)
+        await self._added.add(model_id, entry.files[0])
+        self._opened.forget(entry.id)
+        return self._expect(await self.refresh(), model_id, None)
+
+    async def forget(self, name: str) -> str:
+        """Take a file out of the list that was added or named by its path, and return its id; the file stays.
+
+        Raises `ModelNotFoundError`, and `InvalidRequestError` for models that are there for another reason.
+        """
+        listing = await self.refresh()
+        model_id = listing.find_id(name) or name
+        if self._added is not None and model_id in self._added:
+            await self._added.forget(model_id)
+        elif not self._opened.forget(model_id):
+            raise InvalidRequestError(describe_kept(await self.find(name)))
+        await self.refresh()
+        return model_id
+
+    async def refresh(self) -> Listing:
+        """Look through all places, and keep what was found. New files count from then on."""
+        places = self._places()
+        ids = [named.id for named in places.named]
+        listing = await self._runs.share_anew(f"look {ids}", lambda: look(places, self._inspector))
+        self._listing = listing
+        for trouble in listing.troubles:
+            self._tell(trouble)
+        return listing
+
+    def _places(self) -> Places:
+        added = self._added.paths if self._added else {}
+        named = [NamedFile(model_id, path, ModelSource.ADDED) for model_id, path in added.items()]
+        return Places(
+            named=[*named, *self._opened.files],
+            hub_cache=self._hub_cache,
+            folders=self._folders,
+            reserved=frozenset(self._fixed),
+        )
+
+    async def _entries_of(self, listing: Listing) -> list[ModelEntry]:
+        entries = [*(listed.entry for listed in listing.models.values()), *self._fixed.values()]
+        others = sorted(entries, key=lambda entry: entry.id)
         try:
             return [await self._find_demo(), *others]
         except PunaError as error:
             self._tell(error.message)
             return others
 
-    async def find(self, name: str) -> ModelEntry:
-        """Return the model with this id, or the GGUF file at this absolute path, its header checked.
+    async def _pin(self, wanted: Wanted | None) -> Wanted | None:
+        """Turn a branch or a tag into the commit that the Hub's cache has for it."""
+        if wanted is None or self._hub_cache is None or wanted.reference.revision == DEFAULT_REVISION:
+            return wanted
+        folder = RepoFolder(self._hub_cache, wanted.reference.repo)
+        return wanted.at(await asyncio.to_thread(commit_of, folder, wanted.reference.revision))
 
-        Raises `ModelNotFoundError` with the nearest ids, or `ModelLoadError` for a file that cannot be run.
-        """
-        name = self._aliases.get(name, name)
-        if name == DEMO_ID:
-            return await self._find_demo()
-        listing = self._listing or await self._look()
-        path = path_in(name)
-        if path is not None:
-            return await self._open(path)
-        listed = listing.models.get(_to_id(name, listing))
-        if listed is not None and await asyncio.to_thread(self._inspector.is_unchanged, listed.files):
-            return listed.entry
-        return _find_in(await self._look(), name, self._aliases)
+    def _expect(self, listing: Listing, name: str, wanted: Wanted | None) -> ModelEntry:
+        others = (*self._aliases, *self._fixed)
+        return expect(listing, name, wanted, others=others, known=self._known.names)
 
-    async def _look(self) -> Listing:
-        """Look through the folders, and keep what was found."""
-        opened = list(self._opened.values())
-        listing = await self._runs.share(
-            f"look {len(opened)}", lambda: look(self._folders, opened, self._inspector)
-        )
-        self._listing = listing
-        for trouble in listing.troubles:
-            self._tell(trouble)
-        return listing
+    async def _is_unchanged(self, listed: Listed) -> bool:
+        return await asyncio.to_thread(self._inspector.is_unchanged, listed.entry.files)
 
     async def _find_demo(self) -> ModelEntry:
         try:
             inspected = await self._inspect(self._demo_model)
         except FileNotFoundError:
             raise ModelNotFoundError("The built-in demo model is missing; install Puna again.") from None
-        return to_entry(DEMO_ID, inspected)
+        return to_entry(DEMO_ID, inspected, source=ModelSource.DEMO)
 
     async def _open(self, path: Path) -> ModelEntry:
         """Return the model at this path under the id that it has, or gets now."""
@@ -103,8 +250,17 @@ class LocalCatalogue:
         real, demo = await asyncio.to_thread(_real_paths, inspected.files[0], self._demo_model)
         if real == demo:
             return await self._find_demo()
-        listed = self._listing.ids_by_file.get(real) if self._listing else None
-        return to_entry(listed or self._name_opened(real, inspected.files[0]), inspected)
+        listed = self._listing.at(real) if self._listing else None
+        if listed is None:
+            named = self._opened.name(real, inspected.files[0])
+            return await asyncio.to_thread(self._describe, named, inspected)
+        if listed.entry.modified_s == inspected.modified_s:
+            return listed.entry
+        return self._expect(await self.refresh(), listed.entry.id, None)
+
+    def _describe(self, named: NamedFile, inspected: Inspected) -> ModelEntry:
+        projector = ProjectorFinder(self._inspector).find(inspected.files[0], inspected.header)
+        return to_entry(named.id, inspected, source=named.source, projector=projector)
 
     async def _inspect(self, path: Path) -> Inspected:
         try:
@@ -112,18 +268,17 @@ class LocalCatalogue:
         except NotAModelError as error:
             raise ModelLoadError(str(error)) from None
 
-    def _name_opened(self, real: str, path: Path) -> str:
-        if real not in self._opened:
-            stem = model_stem(path)
-            model_id = choose_id([stem if is_presentable(stem) else "model"], self._is_taken)
-            self._opened[real] = (model_id, path)
-            while len(self._opened) > MAX_OPENED:
-                del self._opened[next(iter(self._opened))]
-        return self._opened[real][0]
-
     def _is_taken(self, model_id: str) -> bool:
         listing = self._listing or Listing()
-        return listing.is_taken(model_id) or any(model_id == opened for opened, _ in self._opened.values())
+        return listing.is_taken(model_id) or model_id in self._fixed or model_id in self._opened
+
+    def _check_free(self, model_id: str) -> None:
+        if not is_presentable(model_id) or path_in(model_id) is not None:
+            raise InvalidRequestError("`name` must be a short text such as my-model.", field="name")
+        if self._is_taken(model_id) or model_id in self._aliases:
+            raise InvalidRequestError(
+                f"`name` must be a new one: {model_id} is the name of a model.", field="name"
+            )
 
     def _tell(self, message: str) -> None:
         """Log a message once."""
@@ -134,38 +289,3 @@ class LocalCatalogue:
 
 def _real_paths(*paths: Path) -> list[str]:
     return [real_path_of_model(path) for path in paths]
-
-
-def _to_id(name: str, listing: Listing) -> str:
-    """Return the id that a name means: itself, or without the `.gguf` that people write behind it."""
-    return name if listing.is_taken(name) else name.removesuffix(".gguf")
-
-
-def _find_in(listing: Listing, name: str, aliases: Iterable[str]) -> ModelEntry:
-    model_id = _to_id(name, listing)
-    if model_id in listing.models:
-        return listing.models[model_id].entry
-    if model_id in listing.refused:
-        raise ModelLoadError(listing.refused[model_id])
-    raise ModelNotFoundError(describe_unknown(name, [DEMO_ID, *aliases, *listing.ids]))
-
-
-class _SharedRuns:
-    """Runs blocking functions in threads; callers with the same key at the same time share one run."""
-
-    def __init__(self) -> None:
-        self._running: dict[str, asyncio.Task[Any]] = {}
-
-    async def share(self, key: str, function: Callable[[], _T]) -> _T:
-        """Return what the function returns; a caller who is cancelled does not cancel it for the others."""
-        task: asyncio.Task[_T] | None = self._running.get(key)
-        if task is None:
-            task = asyncio.create_task(asyncio.to_thread(function))
-            self._running[key] = task
-            task.add_done_callback(lambda done: self._end(key, done))
-        return await asyncio.shield(task)
-
-    def _end(self, key: str, task: asyncio.Task[Any]) -> None:
-        del self._running[key]
-        if not task.cancelled():
-            task.exception()

@@ -9,7 +9,7 @@ from pathlib import Path
 from puna.domain.models import ModelKind
 from puna.errors import ModelLoadError
 from puna.models.abilities import can_infill, embedding_length_of, model_kind_of
-from puna.models.gguf.check import check_vocabulary
+from puna.models.gguf.check import check_hyperparameters, check_vocabulary
 from puna.models.gguf.defect import UnusableFileError, file_label
 from puna.models.gguf.reader import GgufHeader, read_header
 from puna.models.gguf.tensors import FILE_TYPES, TensorInfo
@@ -41,6 +41,7 @@ class ModelHeader:
     architecture: str
     name: str
     description: str
+    licence: str
     parameter_count: int
     """Elements of all tensors in this file."""
     size_bytes: int
@@ -50,6 +51,8 @@ class ModelHeader:
     """Such as `Q4_K_M`; the type of most weights where the file does not name its mix."""
     block_count: int
     embedding_length: int
+    projection_length: int
+    """Components of the vectors that a projector hands to its model."""
     head_count: int
     head_count_kv: int
     token_count: int
@@ -92,6 +95,7 @@ def summarise(header: GgufHeader) -> ModelHeader:
                 "does not say its architecture, so it cannot be run; get the complete model"
             )
         check_vocabulary(metadata)
+        check_hyperparameters(metadata, architecture)
     tokens = metadata.array("tokenizer.ggml.tokens")
     names = metadata.array("tokenizer.chat_templates")
     return ModelHeader(
@@ -100,12 +104,14 @@ def summarise(header: GgufHeader) -> ModelHeader:
         architecture=_one_line(architecture),
         name=_one_line(metadata.text("general.name") or ""),
         description=_one_line(metadata.text("general.description") or ""),
+        licence=_one_line(metadata.text("general.license") or ""),
         parameter_count=sum(tensor.element_count for tensor in header.tensors),
         size_bytes=header.file_size,
         context_length=metadata.integer(f"{architecture}.context_length") or 0,
         quantisation=_quantisation_of(metadata, header.tensors),
         block_count=metadata.integer(f"{architecture}.block_count") or 0,
         embedding_length=embedding_length_of(metadata),
+        projection_length=_projection_length_of(metadata),
         head_count=metadata.largest(f"{architecture}.attention.head_count") or 0,
         head_count_kv=metadata.largest(f"{architecture}.attention.head_count_kv") or 0,
         token_count=tokens.count if tokens else 0,
@@ -139,6 +145,11 @@ def _kind_of(metadata: Metadata, tensor_count: int) -> GgufKind:
     ):
         return GgufKind.VOCABULARY
     return GgufKind.MODEL
+
+
+def _projection_length_of(metadata: Metadata) -> int:
+    names = ("clip.vision.projection_dim", "clip.audio.projection_dim", "clip.projection_dim")
+    return next((size for name in names if (size := metadata.integer(name))), 0)
 
 
 def _quantisation_of(metadata: Metadata, tensors: Sequence[TensorInfo]) -> str:

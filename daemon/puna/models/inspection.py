@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from puna.domain.part_names import parse_part_name
 from puna.errors import ModelLoadError
 from puna.models.gguf.defect import UnusableFileError, file_label
 from puna.models.header import GgufKind, ModelHeader, read_model_header
-from puna.models.splits import check_parts, parse_part_name
+from puna.models.splits import check_parts
 
 MAX_REMEMBERED = 10_000
 
@@ -30,6 +31,10 @@ class Inspected:
 
 class NotAModelError(Exception):
     """The file is a sound GGUF of another kind, such as an adapter. The text is a whole sentence."""
+
+    def __init__(self, message: str, kind: GgufKind) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 _OTHER_KINDS = {
@@ -70,6 +75,10 @@ class Inspector:
             raise ModelLoadError(f"{file_label(files[0])} {error}.") from None
         return self._join(files, headers)
 
+    def read_header(self, path: Path) -> ModelHeader:
+        """Return the header of one file of any kind. Raises `FileNotFoundError` or `ModelLoadError`."""
+        return self._read(path)
+
     def is_unchanged(self, files: tuple[Path, ...]) -> bool:
         """Return whether all files are as they were when they were read."""
         try:
@@ -80,7 +89,7 @@ class Inspector:
     def _inspect_single(self, path: Path) -> Inspected:
         header = self._read(path)
         if header.kind in _OTHER_KINDS:
-            raise NotAModelError(f"{file_label(path)} is {_OTHER_KINDS[header.kind]}.")
+            raise NotAModelError(f"{file_label(path)} is {_OTHER_KINDS[header.kind]}.", header.kind)
         if header.split_count > 1:
             raise ModelLoadError(
                 f"{file_label(path)} is one of {header.split_count} parts, but is not named so;"

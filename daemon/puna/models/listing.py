@@ -1,28 +1,52 @@
-"""One look at the disk: which files are models, under which ids, and why the others are not."""
+"""What a look at the disk found: which files are models, under which ids, and why the others are not. Pure."""
 
-import os
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from puna.domain.models import ModelEntry, ModelKind
-from puna.errors import ModelLoadError
+from msgspec import Struct
+
+from puna.domain.models import ModelEntry, ModelKind, ModelSource
+from puna.hub.names import HubReference
+from puna.hub.quantisations import rank, same_label
 from puna.models.abilities import can_call_tools, can_think
 from puna.models.gguf.defect import file_label
-from puna.models.inspection import Inspected, Inspector, NotAModelError
-from puna.models.names import choose_id, describe_model, id_candidates, is_presentable, model_stem
-from puna.models.splits import parse_part_name
-from puna.models.walk import find_files
+from puna.models.header import GgufKind
+from puna.models.inspection import Inspected
+from puna.models.known import Wanted
+from puna.models.names import describe_model, model_stem
 
 DEMO_ID = "demo"
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A model that can run, and its files."""
+    """A model that can run."""
 
     entry: ModelEntry
-    files: tuple[Path, ...]
+    reference: HubReference | None = None
+    """Which files of the Hub these are, where that is known; the tag is a quantisation or a file's name."""
+    commit: str = ""
+    label: str = ""
+    """The quantisation that the name of the file tells."""
+
+
+class UnusableFile(Struct, frozen=True, kw_only=True):
+    """A file that was found and cannot run."""
+
+    id: str
+    path: Path
+    reason: str
+    """A sentence with the file's name, never its folder."""
+    source: ModelSource
+    files: tuple[Path, ...] = ()
+    """All parts where it is a split model in the Hub's cache, else the one file."""
+    kind: GgufKind | None = None
+    """What it is instead of a model; None where it is broken or gone."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether its owner should do something about it."""
+        return self.kind is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +54,13 @@ class Listing:
     """What was found."""
 
     models: dict[str, Listed] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    """By id, why a file is not listed."""
+    refused: dict[str, UnusableFile] = field(default_factory=dict)
     ids_by_file: dict[str, str] = field(default_factory=dict)
     """By the real path of a model's first file, its id."""
     troubles: list[str] = field(default_factory=list)
     """What the owner of the files should know of: broken files, not those of other kinds."""
+    reserved: frozenset[str] = frozenset({DEMO_ID})
+    """Ids that no file can have."""
 
     @property
     def ids(self) -> list[str]:
@@ -44,57 +69,59 @@ class Listing:
 
     def is_taken(self, model_id: str) -> bool:
         """Return whether the id has a meaning already."""
-        return model_id == DEMO_ID or model_id in self.models or model_id in self.refused
+        return model_id in self.reserved or model_id in self.models or model_id in self.refused
+
+    def at(self, real: str) -> Listed | None:
+        """Return the model whose first file has this real path."""
+        model_id = self.ids_by_file.get(real)
+        return self.models[model_id] if model_id is not None else None
+
+    def find_id(self, name: str) -> str | None:
+        """Return the id that a name is, with or without the `.gguf` that people write behind it."""
+        names = (name, name.removesuffix(".gguf"))
+        return next((each for each in names if each in self.models or each in self.refused), None)
+
+    def find_wanted(self, wanted: Wanted) -> Listed | None:
+        """Return the model that a name of the Hub or of the table means; None where it is not here.
+
+        Where every quantisation will do, that is the recommended one, else the first in the order of preference.
+        """
+        found = [listed for listed in self.models.values() if _is_meant(listed, wanted.reference)]
+        recommended = wanted.known.quantisation if wanted.known else ""
+        return min(found, key=lambda listed: _preference(listed, recommended), default=None)
+
+    def of_repo(self, repo: str) -> list[str]:
+        """Return the ids of the models of a repository, sorted."""
+        return [model_id for model_id in self.ids if _is_of(self.models[model_id], repo)]
 
 
-def look(folders: Iterable[Path], opened: Sequence[tuple[str, Path]], inspector: Inspector) -> Listing:
-    """Return the models in the folders, after those that were `opened` by path and keep their ids.
-
-    Blocks on the disk.
-    """
-    listing = Listing()
-    seen: set[str] = set()
-    for model_id, path in opened:
-        _list_file(listing, seen, path, [model_id], inspector)
-    for folder in folders:
-        for path in find_files(folder):
-            _list_file(listing, seen, path, id_candidates(path, folder), inspector)
-    return listing
+def _is_of(listed: Listed, repo: str) -> bool:
+    return listed.reference is not None and listed.reference.repo.lower() == repo.lower()
 
 
-def _list_file(
-    listing: Listing, seen: set[str], path: Path, candidates: Sequence[str], inspector: Inspector
-) -> None:
-    real = real_path_of_model(path)
-    if real in seen:
-        return
-    seen.add(real)
-    if not is_presentable(candidates[0]):
-        listing.troubles.append(f"{file_label(path)} is not listed: its name is no valid text.")
-        return
-    model_id = choose_id(candidates, listing.is_taken)
-    try:
-        inspected = inspector.inspect(path)
-    except FileNotFoundError:
-        return
-    except NotAModelError as error:
-        listing.refused[model_id] = str(error)
-    except ModelLoadError as error:
-        listing.refused[model_id] = error.message
-        listing.troubles.append(error.message)
-    else:
-        listing.models[model_id] = Listed(to_entry(model_id, inspected), inspected.files)
-        listing.ids_by_file[real] = model_id
+def _is_meant(listed: Listed, wanted: HubReference) -> bool:
+    if listed.reference is None or not _is_of(listed, wanted.repo):
+        return False
+    if wanted.revision not in {listed.reference.revision, listed.commit}:
+        return False
+    return wanted.tag is None or _has_tag(listed, wanted.tag)
 
 
-def real_path_of_model(path: Path) -> str:
-    """Return the real path of the first file of the model that this file is a part of."""
-    part = parse_part_name(path.name)
-    return os.path.realpath(path if part is None else path.with_name(part.sibling(1)))
+def _has_tag(listed: Listed, tag: str) -> bool:
+    file_name = listed.entry.files[0].name
+    names = {file_name.lower(), (listed.reference.tag or "").lower() if listed.reference else ""}
+    return same_label(listed.label, tag) or bool({tag.lower(), f"{tag.lower()}.gguf"} & names)
 
 
-def to_entry(model_id: str, inspected: Inspected) -> ModelEntry:
-    """Return the catalogue's entry for a model; the demo model describes itself."""
+def _preference(listed: Listed, recommended: str) -> tuple[bool, int, int, str]:
+    is_other = not same_label(listed.label, recommended)
+    return is_other, rank(listed.label), listed.entry.size_bytes, listed.entry.id
+
+
+def to_entry(
+    model_id: str, inspected: Inspected, *, source: ModelSource, projector: Path | None = None
+) -> ModelEntry:
+    """Return the catalogue's entry for a model; the demo model describes itself. Looks at the projector's size."""
     header = inspected.header
     facts = describe_model(header, inspected.parameter_count)
     is_text = header.model_kind is ModelKind.TEXT
@@ -116,4 +143,21 @@ def to_entry(model_id: str, inspected: Inspected) -> ModelEntry:
         can_infill=header.can_infill,
         chat_template=template,
         modified_s=inspected.modified_s,
+        source=source,
+        files=inspected.files,
+        projector=projector,
+        projector_size_bytes=_size_of(projector),
+        licence=header.licence,
     )
+
+
+def _size_of(path: Path | None) -> int:
+    try:
+        return path.stat().st_size if path else 0
+    except OSError:
+        return 0
+
+
+def describe_gone(model_id: str, path: Path) -> str:
+    """Return what to say of an added file that is not there any more."""
+    return f"{file_label(path)} is not where it was added from; put it back, or forget it with `puna rm {model_id}`."

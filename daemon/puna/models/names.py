@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path, PureWindowsPath
 
+from puna.domain.part_names import parse_part_name
 from puna.errors import ModelLoadError
 from puna.models.gguf.defect import quote
 from puna.models.header import ModelHeader
-from puna.models.splits import parse_part_name
+from puna.models.known import Wanted
 
 MAX_NAME_CHARACTERS = 4_096
 _MAX_COMPARED_IDS = 2_000
@@ -70,18 +71,41 @@ def parse_aliases(lines: Sequence[str]) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def describe_unknown(name: str, ids: Sequence[str]) -> str:
-    """Return what to say about a name that is no model: the nearest ids, and what to do."""
-    near = difflib.get_close_matches(name[:200], ids[:_MAX_COMPARED_IDS], n=_MAX_SUGGESTIONS, cutoff=0.5)
+def describe_unknown(name: str, ids: Sequence[str], known: Sequence[str] = ()) -> str:
+    """Return what to say about a name that is no model: the nearest of ids and of known names, and what to do."""
+    near = _nearest(name, [*ids[:_MAX_COMPARED_IDS], *known], cutoff=0.5)
     if near:
         return f"There is no model {quote(name)}. Did you mean {_either(near)}?"
-    advice = "Give the path of a GGUF file, or put the file in one of the model folders."
+    advice = (
+        "Get one with `puna pull`, give the path of a GGUF file, or put the file in one of the model folders."
+    )
     if not ids:
         return f"There is no model {quote(name)}. {advice}"
     more = f" and {len(ids) - _MAX_SUGGESTIONS} more" if len(ids) > _MAX_SUGGESTIONS else ""
-    listed = ", ".join(f"'{known}'" for known in ids[:_MAX_SUGGESTIONS])
+    listed = ", ".join(f"'{listed}'" for listed in ids[:_MAX_SUGGESTIONS])
     verb = "is" if len(ids) == 1 else "are"
     return f"There is no model {quote(name)}. There {verb} {listed}{more}. {advice}"
+
+
+def describe_absent(name: str, wanted: Wanted, have: Sequence[str], ids: Sequence[str]) -> str:
+    """Return what to say about a model that can be downloaded: how, what it is, and what is here instead.
+
+    `have` are the ids of the same repository, `ids` all of them.
+    """
+    known = wanted.known
+    facts = ""
+    if known is not None:
+        label = wanted.download.tag or known.quantisation
+        facts = f" ({known.repo} in {label}, {known.parameters} parameters, licence {known.licence})"
+    sentence = f"{quote(name)} is not on this machine yet; get it with `puna pull {name}`{facts}."
+    if have:
+        return f"{sentence} Of the same repository there is {_either(have[:_MAX_SUGGESTIONS])}."
+    near = [] if known else _nearest(name, ids[:_MAX_COMPARED_IDS], cutoff=0.75)
+    return f"{sentence} Or did you mean {_either(near)}?" if near else sentence
+
+
+def _nearest(name: str, names: Sequence[str], *, cutoff: float) -> list[str]:
+    return difflib.get_close_matches(name[:200], names, n=_MAX_SUGGESTIONS, cutoff=cutoff)
 
 
 def _either(ids: Sequence[str]) -> str:

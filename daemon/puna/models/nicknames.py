@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
-from puna.domain.models import ModelEntry
+from puna.domain.models import ModelEntry, ModelSource
 from puna.errors import InvalidRequestError
-from puna.models.listing import DEMO_ID
 from puna.state import StateFile
 
 MAX_NICKNAMES = 1000
+_IDS_CHANGE = frozenset({ModelSource.FOLDER, ModelSource.LM_STUDIO, ModelSource.LLAMA_CPP, ModelSource.NAMED})
+"""Their ids may mean other files when folders change, and those of files that were only named end with the daemon."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,199}")
 
 
@@ -49,8 +50,7 @@ class Nicknames(Mapping[str, str]):
             raise InvalidRequestError(
                 "A name must be 1 to 200 letters, digits or any of _ . : / -, a letter or digit first."
             )
-        # An id may mean another file when folders change, and that of a file named by path ends with the daemon.
-        target = DEMO_ID if entry.id == DEMO_ID else str(entry.path)
+        target = str(entry.path) if entry.source in _IDS_CHANGE else entry.id
         async with self._lock:
             if len(self._given) >= MAX_NICKNAMES and name not in self._given:
                 raise InvalidRequestError(f"There are {MAX_NICKNAMES} names already; delete one first.")

@@ -1,5 +1,6 @@
 """Pure rules over what a header says. Each raises `UnusableFileError`."""
 
+import math
 from collections.abc import Sequence
 
 from puna.models.gguf.defect import UnusableFileError, quote
@@ -17,12 +18,19 @@ MAX_KEY_BYTES = 65_535
 MAX_TENSOR_NAME_BYTES = 63
 """`GGML_MAX_NAME` less its final zero."""
 MAX_DIMS = 4
+MAX_BLOCKS = 512
+"""`LLAMA_MAX_LAYERS` in llama.cpp's llama-hparams.h."""
 DEFAULT_ALIGNMENT = 32
 MIN_ALIGNMENT = 8
 MAX_ALIGNMENT = 1024 * 1024
 ALIGNMENT_KEY = "general.alignment"
 
 _INT64_LIMIT = 2**63
+_POOLING_TYPES = (-1, 0, 1, 2, 3, 4, 2**32 - 1)
+"""`enum llama_pooling_type` in llama.h; -1 may be stored as the unsigned number of the same bits."""
+_WORD_PIECE = "bert"
+_WORD_PIECE_ENDS = {"tokenizer.ggml.bos_token_id": 101, "tokenizer.ggml.seperator_token_id": 102}
+"""What llama.cpp puts around every text of such a tokenizer, under the keys as it spells them, and its defaults."""
 _TOKENS_KEY = "tokenizer.ggml.tokens"
 _BESIDE_TOKENS = {
     "tokenizer.ggml.scores": ValueType.FLOAT32,
@@ -144,11 +152,42 @@ def check_vocabulary(metadata: Metadata) -> None:
     for key, element_type in _BESIDE_TOKENS.items():
         if key in metadata:
             _check_beside(key, metadata.array(key), element_type, tokens.count)
+    if metadata.text("tokenizer.ggml.model") == _WORD_PIECE:
+        _check_word_piece_ends(metadata, tokens.count)
     merges = metadata.array("tokenizer.ggml.merges")
     if "tokenizer.ggml.merges" in metadata and (
         merges is None or merges.element_type is not ValueType.STRING
     ):
         raise UnusableFileError("is damaged: tokenizer.ggml.merges is no list of texts")
+
+
+def _check_word_piece_ends(metadata: Metadata, token_count: int) -> None:
+    """Refuse ends that are no tokens. For other tokenizers and ids llama.cpp does without a bad one."""
+    for key, default in _WORD_PIECE_ENDS.items():
+        given = metadata.integer(key)
+        if given is None or not 0 <= given < token_count:
+            given = default
+        if given >= token_count:
+            raise UnusableFileError(f"is damaged: {key} is none of its {token_count:,} tokens")
+
+
+def check_hyperparameters(metadata: Metadata, architecture: str) -> None:
+    """Check the figures of an architecture at which llama.cpp would end its process instead of refusing the file."""
+    blocks_key = f"{architecture}.block_count"
+    blocks = metadata.integer(blocks_key)
+    if blocks is not None and not 0 < blocks <= MAX_BLOCKS:
+        raise UnusableFileError(f"is damaged: {quote(blocks_key)} is {blocks:,}, not 1 to {MAX_BLOCKS}")
+    pooling_key = f"{architecture}.pooling_type"
+    pooling = metadata.integer(pooling_key)
+    if pooling is not None and pooling not in _POOLING_TYPES:
+        raise UnusableFileError(f"is damaged or too new: {quote(pooling_key)} is {pooling:,}")
+    own_keys = [key for key in metadata.keys() if key.startswith(f"{architecture}.")]  # noqa: SIM118 - no mapping
+    for key in own_keys:
+        number = metadata.number(key)
+        if number is None:
+            continue
+        if not math.isfinite(number) or (number < 0 and key.endswith("epsilon")):
+            raise UnusableFileError(f"is damaged: {quote(key)} is {number}")
 
 
 def _check_beside(key: str, array: Array | None, element_type: ValueType, token_count: int) -> None:

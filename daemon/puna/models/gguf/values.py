@@ -97,6 +97,11 @@ class Metadata:
         content = self._content(key)
         return content if isinstance(content, int) and not isinstance(content, bool) else None
 
+    def number(self, key: str) -> float | None:
+        """Return a fractional number of any width."""
+        content = self._content(key)
+        return content if isinstance(content, float) else None
+
     def largest(self, key: str) -> int | None:
         """Return a whole number, or the largest of an array of them: some models give one per layer."""
         array = self.array(key)

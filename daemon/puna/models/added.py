@@ -1,0 +1,55 @@
+"""GGUF files that people added by their path: linked, not copied, and remembered until they are forgotten."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from puna.errors import InvalidRequestError
+from puna.state import StateFile
+
+MAX_ADDED = 1000
+
+
+class AddedFiles:
+    """The path of each added file by the id under which it is listed.
+
+    One for the daemon; used from the event loop only. The catalogue decides on ids.
+    """
+
+    def __init__(self, state_file: StateFile, added: Mapping[str, str]) -> None:
+        """`added` are `State.added_files` as read at the start."""
+        self._state_file = state_file
+        self._paths = dict(added)
+        self._lock = asyncio.Lock()
+
+    @property
+    def paths(self) -> Mapping[str, Path]:
+        """The files by id, in the order in which they were added."""
+        return {model_id: Path(path) for model_id, path in self._paths.items()}
+
+    def __contains__(self, model_id: str) -> bool:
+        return model_id in self._paths
+
+    async def add(self, model_id: str, path: Path) -> None:
+        """Remember a file under an id, under no other one from now on.
+
+        Raises `InvalidRequestError` where there are too many; `OSError` or `DaemonError` where it cannot be kept.
+        """
+        async with self._lock:
+            others = {known: there for known, there in self._paths.items() if there != str(path)}
+            if len(others) >= MAX_ADDED and model_id not in others:
+                raise InvalidRequestError(
+                    f"There are {MAX_ADDED} added files already; forget one, or add the folder to model_folders."
+                )
+            await self._keep({**others, model_id: str(path)})
+
+    async def forget(self, model_id: str) -> None:
+        """Forget a file; it stays where it is. Errors as `add`."""
+        async with self._lock:
+            await self._keep({known: path for known, path in self._paths.items() if known != model_id})
+
+    async def _keep(self, paths: dict[str, str]) -> None:
+        await asyncio.to_thread(self._state_file.update, lambda state: replace(state, added_files=paths))
+        self._paths = paths
