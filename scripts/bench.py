@@ -1,11 +1,12 @@
 """Measures Puna on this machine.
 
-    python3 scripts/bench.py [start] [generate] [typed] [jobs] [--model FILE] [--runs N] [--tokens N]
+    python3 scripts/bench.py [start] [generate] [typed] [jobs] [residency] [--model FILE] [--runs N] [--tokens N]
 
 start      time to the first healthy answer, memory at rest without a model
 generate   first token, tokens per second of one stream and of eight
 typed      typed objects against free text of the same length
 jobs       a job of 200 tasks against 200 single calls
+residency  what models claim of memory and what they take, for the model and random ones of 0.3B and 1B
 
 Figures are medians where there are several runs. Compare ratios measured in one run, not times from different
 machines: `generate` puts the same requests through llama-cpp-python's own `Llama` class as the peer.
@@ -16,11 +17,12 @@ from pathlib import Path
 
 from benchmarks.generation import measure_generate
 from benchmarks.jobs import measure_jobs
+from benchmarks.residency import measure_residency
 from benchmarks.start import measure_start
 from benchmarks.typed import measure_typed
 from environment import ROOT
 
-_MEASURES = ("start", "generate", "typed", "jobs")
+_MEASURES = ("start", "generate", "typed", "jobs", "residency")
 
 
 def main() -> None:
@@ -44,6 +46,8 @@ def main() -> None:
         measure_typed(given.model, given.runs)
     if "jobs" in wanted:
         measure_jobs(given.model, min(given.tokens, 60))
+    if "residency" in wanted:
+        measure_residency(given.model)
 
 
 if __name__ == "__main__":

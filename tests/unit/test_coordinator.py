@@ -1,12 +1,14 @@
 """The one owner of what is in memory."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
+from fakes.boundless_memory import BoundlessMemory
 from fakes.fake_worker import LOADED
 from fakes.text_only import TextOnly
 from puna.domain.generation import (
@@ -18,10 +20,12 @@ from puna.domain.generation import (
     TextPrompt,
     Usage,
 )
+from puna.domain.memory import LoadPlan
 from puna.domain.models import LoadedModel, ModelEntry, ModelState, WorkerStatus
 from puna.errors import ModelLoadError, ModelNotFoundError, NoModelLoadedError, OverloadedError
 from puna.residency.coordinator import Coordinator
-from puna.residency.policy import Candidate, choose_evictions
+from puna.residency.ports import Worker
+from puna.residency.ticket import Ticket
 
 REQUEST = GenerationRequest(prompt=TextPrompt("x"))
 
@@ -35,6 +39,7 @@ class ScriptedWorker(TextOnly):
         self.closed = 0
         self.aborted = 0
         self.go = asyncio.Event()
+        self.end = asyncio.Event()
         self.status = WorkerStatus()
 
     @property
@@ -51,6 +56,14 @@ class ScriptedWorker(TextOnly):
         finally:
             self.aborted += not is_over
 
+    def die(self) -> None:
+        self.is_alive = False
+        self.end.set()
+
+    async def wait_end(self) -> str:
+        await self.end.wait()
+        return "signal 9 (SIGKILL); its last words: out of memory"
+
     async def close(self) -> None:
         self.closed += 1
         self.is_alive = False
@@ -66,7 +79,9 @@ class RecordingLauncher:
         self.gate.set()
         self.broken: set[str] = set()
 
-    async def launch(self, entry: ModelEntry, on_progress: Callable[[float], None]) -> ScriptedWorker:
+    async def launch(
+        self, entry: ModelEntry, on_progress: Callable[[float], None], plan: LoadPlan
+    ) -> ScriptedWorker:
         self.started.append(entry.id)
         on_progress(0.5)
         await self.gate.wait()
@@ -98,9 +113,17 @@ def coordinator(launcher: RecordingLauncher) -> Coordinator:
     return build(launcher)
 
 
-def build(launcher: RecordingLauncher, *, default: str | None = "d", limit: int = 2) -> Coordinator:
+def build(
+    launcher: RecordingLauncher, *, default: str | None = "d", limit: int = 2, queue_limit: int = 10
+) -> Coordinator:
     return Coordinator(
-        FixedCatalogue(), launcher, default_model=default, max_loaded_models=limit, queue_limit=3
+        FixedCatalogue(),
+        launcher,
+        BoundlessMemory(),
+        default_model=default,
+        max_loaded_models=limit,
+        queue_limit=queue_limit,
+        room_timeout_s=0.05,
     )
 
 
@@ -155,15 +178,27 @@ async def test_the_least_recently_used_idle_model_makes_room(
     assert launcher.workers["b"].closed == 1
 
 
-async def test_a_busy_model_stays_until_its_request_ends(
-    coordinator: Coordinator, launcher: RecordingLauncher
+async def test_whoever_needs_the_room_of_busy_models_waits_for_the_first_to_end(
+    coordinator: Coordinator,
 ) -> None:
+    async with coordinator.acquire("a"):
+        async with coordinator.acquire("b"):
+            waiter = asyncio.create_task(use(coordinator, "c"))
+            await asyncio.sleep(0.01)
+            assert loaded_ids(coordinator) == {"a", "b"}
+        assert await waiter == "c"
+        assert loaded_ids(coordinator) == {"a", "c"}
+
+
+async def test_waiting_for_room_has_an_end_that_names_what_is_in_the_way(coordinator: Coordinator) -> None:
     async with coordinator.acquire("a"), coordinator.acquire("b"):
-        await use(coordinator, "c")
-        await use(coordinator, "e")
-        assert {"a", "b"} <= loaded_ids(coordinator)
-    await asyncio.sleep(0)
-    assert len(loaded_ids(coordinator)) == 2
+        with pytest.raises(
+            OverloadedError, match=r"c found no room .* because a and b were in use"
+        ) as caught:
+            await use(coordinator, "c")
+        assert caught.value.retry_after_s
+    assert await use(coordinator, "b") == "b"
+    assert loaded_ids(coordinator) == {"a", "b"}
 
 
 async def test_a_model_that_fails_to_load_leaves_the_earlier_one_in_place(
@@ -176,6 +211,7 @@ async def test_a_model_that_fails_to_load_leaves_the_earlier_one_in_place(
     assert await use(coordinator) == "d"
     failed = next(r for r in coordinator.residents() if r.entry.id == "x")
     assert (failed.state, failed.error) == (ModelState.FAILED, "x cannot be run")
+    assert failed.deaths == 0
     launcher.broken.clear()
     assert (await coordinator.load("x")).entry.id == "x"
 
@@ -185,8 +221,11 @@ async def test_a_dead_worker_is_replaced_on_the_next_use(
 ) -> None:
     await use(coordinator, "a")
     dead = launcher.workers["a"]
-    dead.is_alive = False
-    assert coordinator.residents()[0].state is ModelState.FAILED
+    dead.die()
+    await asyncio.sleep(0.01)
+    (resident,) = coordinator.residents()
+    assert (resident.state, resident.deaths) == (ModelState.FAILED, 1)
+    assert resident.error == "The worker of a died (signal 9 (SIGKILL); its last words: out of memory)."
     await use(coordinator, "a")
     assert launcher.workers["a"] is not dead
     assert dead.closed == 1
@@ -257,9 +296,8 @@ async def test_cancelling_a_whole_text_aborts_it(
     assert launcher.workers["a"].aborted == 1
 
 
-async def test_a_full_queue_says_when_to_come_again(
-    coordinator: Coordinator, launcher: RecordingLauncher
-) -> None:
+async def test_a_full_queue_says_when_to_come_again(launcher: RecordingLauncher) -> None:
+    coordinator = build(launcher, queue_limit=3)
     async with coordinator.acquire("a") as lease:
         tasks = [asyncio.create_task(lease.complete(REQUEST)) for _ in range(LOADED.slots + 3)]
         await asyncio.sleep(0.01)
@@ -282,8 +320,60 @@ async def test_closing_ends_every_worker_and_refuses_what_comes_later(
     await coordinator.close()
 
 
-def test_the_policy_never_evicts_a_busy_model_nor_the_one_to_keep() -> None:
-    loaded = [Candidate("a", True, 1), Candidate("b", False, 2), Candidate("c", False, 3)]
-    assert choose_evictions(loaded, limit=1, keep="c") == ["b"]
-    assert choose_evictions(loaded, limit=3, keep="c") == []
-    assert choose_evictions(loaded, limit=0, keep="") == ["b", "c"]
+async def test_the_queue_for_a_model_that_loads_is_bounded_too(launcher: RecordingLauncher) -> None:
+    coordinator = build(launcher, queue_limit=3)
+    launcher.gate.clear()
+    waiters = [asyncio.create_task(use(coordinator, "a")) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    with pytest.raises(OverloadedError, match="3 requests wait"):
+        await use(coordinator, "b")
+    launcher.gate.set()
+    assert await asyncio.gather(*waiters) == ["a"] * 3
+
+
+async def test_a_waiter_that_leaves_in_the_moment_in_which_it_is_let_in_leaves_no_lease_behind(
+    coordinator: Coordinator, launcher: RecordingLauncher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher.gate.clear()
+    waiter = asyncio.create_task(use(coordinator, "a"))
+    let_in = Ticket.grant
+
+    def let_in_and_cancel(ticket: Ticket, worker: Worker) -> None:
+        let_in(ticket, worker)
+        waiter.cancel()
+
+    monkeypatch.setattr(Ticket, "grant", let_in_and_cancel)
+    await asyncio.sleep(0.01)
+    launcher.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    monkeypatch.setattr(Ticket, "grant", let_in)
+    assert [place.leases for place in coordinator._places.values()] == [0]
+
+
+async def test_requests_that_wait_for_a_load_are_served_while_the_daemon_drains(
+    coordinator: Coordinator, launcher: RecordingLauncher
+) -> None:
+    launcher.gate.clear()
+    waiter = asyncio.create_task(use(coordinator, "a"))
+    await asyncio.sleep(0.01)
+    coordinator.refuse_new_work()
+    launcher.gate.set()
+    assert await waiter == "a"
+    with pytest.raises(OverloadedError, match="stopping"):
+        await use(coordinator, "a")
+
+
+async def test_a_pinned_model_stays_and_is_named_where_it_is_in_the_way(launcher: RecordingLauncher) -> None:
+    coordinator = build(launcher, limit=1)
+    async with coordinator.acquire("a", keep_alive_s=math.inf):
+        pass
+    with pytest.raises(
+        OverloadedError, match=r"a must stay in memory, and max_loaded_models is 1; unload"
+    ) as caught:
+        await use(coordinator, "b")
+    assert caught.value.retry_after_s
+    assert await use(coordinator, "a") == "a"
+    assert coordinator.residents()[0].is_pinned, "a request that wishes nothing leaves the pin alone"
+    await coordinator.unload("a")
+    assert await use(coordinator, "b") == "b"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fakes.boundless_memory import BoundlessMemory
 from fakes.scripted_model import ListedCatalogue, ScriptedLauncher
 from fakes.virtual_time import now_s, run_virtually
 from puna.domain.models import ModelKind
@@ -25,6 +26,7 @@ def build(*, idle_timeout_s: float = IDLE_S) -> Coordinator:
     return Coordinator(
         ListedCatalogue("demo", "other", "embedder", "reranker"),
         ScriptedLauncher(),
+        BoundlessMemory(),
         default_model="demo",
         max_loaded_models=4,
         queue_limit=8,

@@ -5,6 +5,7 @@ from statistics import mean
 
 from msgspec import Struct
 
+from fakes.boundless_memory import BoundlessMemory
 from fakes.memory_jobs import MemoryJobs, order_of
 from fakes.scripted_model import ListedCatalogue
 from fakes.stepping_worker import STEP_S, SteppingLauncher
@@ -42,6 +43,7 @@ class Desk:
         self.residency = Coordinator(
             ListedCatalogue("demo"),
             SteppingLauncher(),
+            BoundlessMemory(),
             default_model="demo",
             max_loaded_models=1,
             queue_limit=1000,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from fakes.boundless_memory import BoundlessMemory
 from fakes.memory_jobs import MemoryJobs, order_of
 from fakes.running_daemon import until
 from fakes.scripted_model import ListedCatalogue, Script, ScriptedLauncher, text_of
@@ -42,7 +43,12 @@ class Home:
     def make_residency(self) -> Coordinator:
         catalogue = ListedCatalogue("demo", "other")
         return Coordinator(
-            catalogue, self.launcher, default_model="demo", max_loaded_models=2, queue_limit=256
+            catalogue,
+            self.launcher,
+            BoundlessMemory(),
+            default_model="demo",
+            max_loaded_models=2,
+            queue_limit=256,
         )
 
     def make_jobs(self) -> JobService:

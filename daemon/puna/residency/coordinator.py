@@ -9,11 +9,21 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from puna.domain.models import ModelEntry, ModelKind
-from puna.errors import InvalidRequestError, NoModelLoadedError, OverloadedError, PunaError
-from puna.residency.lease import RETRY_AFTER_S, Lease
+from puna.errors import NoModelLoadedError, OverloadedError
+from puna.residency.arrivals import Arrivals
+from puna.residency.departures import Departures
+from puna.residency.kinds import check_kind
+from puna.residency.lease import Lease
+from puna.residency.ledger import Ledger
 from puna.residency.place import Place, Resident
-from puna.residency.policy import Candidate, choose_evictions
-from puna.residency.ports import Catalogue, Launcher, Worker
+from puna.residency.policy import Decision, Occupant, Situation, Want, decide
+from puna.residency.ports import Catalogue, Launcher, Memory, Worker
+from puna.residency.refusals import RETRY_AFTER_S, to_error, too_long_queue, waited_in_vain
+from puna.residency.seat import Seat
+from puna.residency.ticket import Ticket
+
+ROOM_TIMEOUT_S = 50.0
+"""How long a request waits for room that others use, before it is told to come again: clients give up after 60 s."""
 
 
 class LoadOutcome(Struct, frozen=True):
@@ -23,42 +33,41 @@ class LoadOutcome(Struct, frozen=True):
     already_loaded: bool
 
 
-_WHAT_IT_DOES = {
-    ModelKind.TEXT: "a text model: it generates text, and neither embeds nor ranks",
-    ModelKind.EMBEDDING: "an embedding model: it turns text into vectors and does not generate any",
-    ModelKind.RERANKER: "a reranker: it ranks documents and does not generate text",
-}
-
-
-def _check_kind(entry: ModelEntry, wanted: ModelKind) -> None:
-    if entry.kind is not wanted:
-        raise InvalidRequestError(f"{entry.id} is {_WHAT_IT_DOES[entry.kind]}.", field="model")
-
-
 class Coordinator:
-    """Called from the event loop only. Every method may be called at any time; loads are single-flight."""
+    """Called from the event loop only. Every method may be called at any time; loads are single-flight.
+
+    Whatever happens ends in `settle`, which asks the policy what to do now and does it. Models come by `Arrivals` and
+    go by `Departures`.
+    """
 
     def __init__(
         self,
         catalogue: Catalogue,
         launcher: Launcher,
+        memory: Memory,
         *,
         default_model: str | None,
         max_loaded_models: int,
         queue_limit: int,
         idle_timeout_s: float = math.inf,
+        room_timeout_s: float = ROOM_TIMEOUT_S,
     ) -> None:
         """A model leaves memory after `idle_timeout_s` without a lease, unless its last request wished otherwise."""
         self._catalogue = catalogue
-        self._launcher = launcher
+        self._memory = memory
         self._default_model = default_model
         self._limit = max_loaded_models
         self._queue_limit = queue_limit
         self._idle_timeout_s = idle_timeout_s
+        self._room_timeout_s = room_timeout_s
+        self._ledger = Ledger()
         self._places: dict[str, Place] = {}
+        self._departures = Departures(self._ledger, self._look_again)
+        self._arrivals = Arrivals(self, launcher, memory, self._ledger, self._departures)
+        self._decision = Decision()
         self._current: str | None = None
         self._clock = itertools.count(1)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
         self._is_closed = False
 
     @asynccontextmanager
@@ -71,29 +80,28 @@ class Coordinator:
     ) -> AsyncIterator[Lease]:
         """Hold a model in memory, loading it first where needed; None is the current or the default one.
 
-        `keep_alive_s` is how long it stays afterwards, infinity for ever; None is the setting. Raises
-        `ModelNotFoundError`, `NoModelLoadedError`, `ModelLoadError`, `OverloadedError`, or `InvalidRequestError`
-        for a model of another kind.
+        `keep_alive_s` is how long it stays afterwards, infinity for ever: it is pinned then, until another request
+        says otherwise. None is the setting. Raises `ModelNotFoundError`, `NoModelLoadedError`, `ModelLoadError`,
+        `WorkerDiedError`, `OverloadedError`, or `InvalidRequestError` for a model of another kind.
         """
         place = await self._place_of(model, kind)
-        worker = await self._ready_worker(place)
-        place.leases += 1
-        place.last_used = next(self._clock)
-        _stop_expiry(place)
+        worker = await self._obtain(place)
         try:
             yield Lease(place, worker, self._queue_limit)
         finally:
-            place.leases -= 1
-            self._let_rest(place, keep_alive_s)
-            self._make_room(keep=place.entry.id)
+            self._give_back(place, keep_alive_s)
 
     async def load(self, model: str) -> LoadOutcome:
-        """Load a model and make it the current one; returns when it is ready. Errors as in `acquire`."""
+        """Load a model and make it the current one; returns when it is ready. Errors as in `acquire`.
+
+        One that was given up, because its worker kept dying, gets another chance.
+        """
         place = await self._place_of(model)
         already_loaded = place.is_ready
-        await self._ready_worker(place)
-        self._let_rest(place, None)
+        place.deaths = 0
+        await self._obtain(place)
         self._current = place.entry.id
+        self._give_back(place, None)
         return LoadOutcome(place.entry, already_loaded)
 
     async def unload(self, model: str | None = None) -> ModelEntry | None:
@@ -119,20 +127,27 @@ class Coordinator:
         place = self._places.get(self._current) if self._current else None
         return place.snapshot() if place else None
 
+    @property
+    def ledger(self) -> Ledger:
+        """What each device has, and what is claimed of it. For reading only."""
+        return self._ledger
+
     def residents(self) -> tuple[Resident, ...]:
         """Return all models in memory, on their way, or failed since their last use."""
         return tuple(place.snapshot() for place in self._places.values())
 
     def refuse_new_work(self) -> None:
         """Answer from now on with `OverloadedError`; what runs goes on."""
-        self._is_closed = True
+        self._is_stopping = True
 
     async def close(self) -> None:
         """Cancel loads and end all workers; new requests get `OverloadedError`. Idempotent."""
-        self.refuse_new_work()
+        self._is_stopping = self._is_closed = True
         places = list(self._places.values())
         self._places.clear()
-        await asyncio.gather(*(self._free(place) for place in places), *self._closing)
+        await asyncio.gather(*(self._free(place) for place in places), self._departures.wait())
+
+    # Requests: each takes a ticket, and gets its lease from `settle`.
 
     async def _place_of(self, model: str | None, kind: ModelKind | None = None) -> Place:
         name = model or self._current or self._default_model
@@ -140,100 +155,216 @@ class Coordinator:
             raise NoModelLoadedError(
                 "No model is currently loaded. Please load a model first using POST /models/load."
             )
-        if self._is_closed:
-            raise OverloadedError("Puna is stopping.", retry_after_s=RETRY_AFTER_S)
+        self._check_open()
         place = self._places.get(name)
-        entry = place.entry if place is not None else await self._catalogue.find(name)
+        is_there = place is not None and place.is_underway
+        entry = place.entry if place and is_there else await self._catalogue.find(name)
         if kind is not None:
-            _check_kind(entry, kind)
-        return self._places.setdefault(entry.id, Place(entry))
+            check_kind(entry, kind)
+        place = self._places.setdefault(entry.id, Place(entry))
+        if not place.is_underway:
+            place.entry = entry  # the file may be another one than the last time
+        return place
 
-    async def _ready_worker(self, place: Place) -> Worker:
-        if place.worker is not None and place.worker.is_alive:
-            return place.worker
-        if self._is_closed:
-            raise OverloadedError("Puna is stopping.", retry_after_s=RETRY_AFTER_S)
-        if place.loading is None:
-            place.loading = asyncio.create_task(self._load(place), name=f"load {place.entry.id}")
-            place.loading.add_done_callback(_retrieve)
-        return await _wait_for(place.loading)
-
-    async def _load(self, place: Place) -> Worker:
-        """Load a model whose earlier worker, if any, is gone. Runs as one task whoever waits for it."""
-
-        def take_progress(progress: float) -> None:
-            place.progress = progress
-
-        place.progress, place.error = 0.0, None
+    async def _obtain(self, place: Place) -> Worker:
+        """Return the model's worker with a lease on it, which `_give_back` ends."""
+        self._check_open()
+        if sum(len(each.tickets) for each in self._places.values()) >= self._queue_limit:
+            self._forget(place)
+            raise too_long_queue(self._queue_limit)
+        ticket = self._queue_up(place)
         try:
-            if place.worker is not None:
-                await place.worker.close()
-            place.worker = await self._launcher.launch(place.entry, take_progress)
-        except PunaError as error:
-            place.error = error.message
+            return await ticket.wait()
+        except BaseException:
+            self._withdraw(place, ticket)
             raise
         finally:
-            place.loading = None
-        self._current = self._current or place.entry.id
-        self._make_room(keep=place.entry.id)
-        return place.worker
+            if ticket.timer is not None:
+                ticket.timer.cancel()
 
-    def _make_room(self, *, keep: str) -> None:
-        """Free surplus models."""
-        loaded = [
-            Candidate(place.entry.id, place.leases > 0, place.last_used)
-            for place in self._places.values()
-            if place.is_ready
-        ]
-        for model_id in choose_evictions(loaded, limit=self._limit, keep=keep):
-            self._free_soon(self._places.pop(model_id))
-            if self._current == model_id:
-                self._current = keep
+    def _check_open(self) -> None:
+        if self._is_stopping:
+            raise OverloadedError("Puna is stopping.", retry_after_s=RETRY_AFTER_S)
+
+    def _queue_up(self, place: Place) -> Ticket:
+        ticket = Ticket(next(self._clock))
+        place.tickets.append(ticket)
+        self.settle()
+        if ticket.is_open:
+            loop = asyncio.get_running_loop()
+            ticket.timer = loop.call_later(self._room_timeout_s, self._lose_patience, place, ticket)
+        return ticket
+
+    def _withdraw(self, place: Place, ticket: Ticket) -> None:
+        """The request leaves the queue, perhaps in the moment in which it was let in."""
+        if ticket in place.tickets:
+            place.tickets.remove(ticket)
+        if ticket.is_granted:
+            place.leases -= 1
+            self._let_rest(place, None)
+        self.settle()
+
+    def _lose_patience(self, place: Place, ticket: Ticket) -> None:
+        """A load that has begun may take its own time; what waits for room has waited long enough."""
+        is_loading = place.seat is not None and not place.is_ready
+        if ticket.is_open and not is_loading:
+            busy = [each.entry.id for each in self._places.values() if each.leases and each is not place]
+            ticket.fail(waited_in_vain(place.entry.id, self._room_timeout_s, busy))
+
+    def _give_back(self, place: Place, keep_alive_s: float | None) -> None:
+        place.leases -= 1
+        self._let_rest(place, keep_alive_s)
+        self.settle()
+
+    # What is to be done now.
+
+    def settle(self) -> None:
+        """Let requests in, begin loads and evict models, as the policy says. May be called at any time."""
+        if self._is_closed:
+            return
+        self._drop_lost_connections()
+        self._let_in()
+        self._decision = decision = decide(self._situation())
+        for model_id, plan in decision.loads:
+            self._arrivals.give_seat(self._places[model_id], plan)
+        for model_id, refusal in decision.refusals:
+            error = to_error(model_id, refusal, limit=self._limit)
+            self._arrivals.refuse(self._places[model_id], error)
+        for model_id in decision.evictions:
+            self._evict_for(decision.head, self._places[model_id])
+        self._let_in()
+        self._begin_loads()
+
+    def _drop_lost_connections(self) -> None:
+        """Let go of engines elsewhere that were lost; nobody tells when that happens."""
+        for place in self._places.values():
+            seat = place.seat
+            if seat is not None and seat.is_lost and not seat.plan.takes_place:
+                place.seat = None
+                self._departures.begin(seat, place.entry.id)
+
+    def _situation(self) -> Situation:
+        places = self._places.values()
+        return Situation(
+            capacity=self._ledger.capacity,
+            occupants=[
+                _to_occupant(place, place.seat)
+                for place in places
+                if place.seat is not None and place.seat.plan.takes_place
+            ],
+            leaving=self._departures.claims(),
+            wants=[
+                Want(id=place.entry.id, since=place.tickets[0].number, fit=place.fit)
+                for place in places
+                if place.fit is not None and place.seat is None and place.tickets
+            ],
+            limit=self._limit,
+        )
+
+    def _let_in(self) -> None:
+        """Give leases to those who need not wait for somebody who came before them."""
+        for place in list(self._places.values()):
+            is_drained = place.entry.id in self._decision.drained
+            if place.seat is None or not place.seat.is_ready:
+                continue
+            worker = place.seat.worker
+            assert worker is not None
+            for ticket in list(place.tickets):
+                if not is_drained or ticket.number < max(self._decision.drained_since, place.turn):
+                    place.tickets.remove(ticket)
+                    self._lend(place, worker, ticket)
+
+    def _lend(self, place: Place, worker: Worker, ticket: Ticket) -> None:
+        if ticket.is_open:
+            place.leases += 1
+            place.last_used = next(self._clock)
+            place.stop_expiry()
+            ticket.grant(worker)
+
+    def _evict_for(self, head: str | None, place: Place) -> None:
+        if head is not None and self._current == place.entry.id:
+            self._places[head].becomes_current = True
+        self._evict(place)
+
+    def _begin_loads(self) -> None:
+        for place in list(self._places.values()):
+            if place.tickets and place.seat is None and place.bringing is None:
+                self._arrivals.begin(place)
+            elif not place.tickets and place.fit is not None:
+                self._arrivals.give_up(place)
+
+    def note_ready(self, place: Place) -> None:
+        """A worker has loaded; for the arrivals."""
+        place.turn = next(self._clock)
+        if place.becomes_current or self._current is None:
+            self._current = place.entry.id
+        place.becomes_current = False
+
+    def note_end(self, place: Place) -> None:
+        """A load is over; for the arrivals."""
+        if place.is_ready and not place.leases and place.expiry is None:
+            self._let_rest(place, None)
+        self._forget(place)
+
+    # Leaving memory.
 
     def _let_rest(self, place: Place, keep_alive_s: float | None) -> None:
-        """Let an idle model go after its time; a new lease stops the clock."""
-        place.keep_alive_s = self._idle_timeout_s if keep_alive_s is None else keep_alive_s
-        _stop_expiry(place)
+        """Let an idle model go after its time; a new lease stops the clock. A pin stays until a request says more."""
+        if keep_alive_s is not None or not place.is_pinned:
+            place.is_pinned = keep_alive_s == math.inf
+            place.keep_alive_s = self._idle_timeout_s if keep_alive_s is None else keep_alive_s
+        place.stop_expiry()
         if not place.leases and not math.isinf(place.keep_alive_s):
             loop = asyncio.get_running_loop()
             place.expiry = loop.call_later(place.keep_alive_s, self._expire, place)
 
     def _expire(self, place: Place) -> None:
         place.expiry = None
-        if not place.leases and self._places.get(place.entry.id) is place:
-            del self._places[place.entry.id]
-            self._free_soon(place)
+        if place.is_ready and not place.leases and not place.tickets:
+            self._evict(place)
+            self.settle()
 
-    def _free_soon(self, place: Place) -> None:
-        """Free a model in the background: nobody waits for it."""
-        task = asyncio.create_task(self._free(place), name=f"free {place.entry.id}")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    def _evict(self, place: Place) -> None:
+        """Take an idle model out of memory; requests that wait for it bring it back in their turn."""
+        assert place.seat is not None
+        assert not place.leases
+        place.stop_expiry()
+        seat, place.seat = place.seat, None
+        place.is_pinned = False
+        self._departures.begin(seat, place.entry.id)
+        self._forget(place)
+
+    def _forget(self, place: Place) -> None:
+        if place.is_needless and self._places.get(place.entry.id) is place:
+            del self._places[place.entry.id]
+
+    async def _look_again(self) -> None:
+        """A worker is gone: see what memory there is now, and who may use it."""
+        if not self._is_closed:
+            self._ledger.observe(await self._memory.read())
+            self.settle()
 
     async def _free(self, place: Place) -> None:
-        _stop_expiry(place)
-        if place.loading is not None:
-            place.loading.cancel()
-            await asyncio.wait([place.loading])
-        if place.worker is not None:
-            await place.worker.close()
+        """Take a model out of memory, whatever it does."""
+        place.stop_expiry()
+        place.fail_tickets(
+            OverloadedError("The model was unloaded while it was loading.", retry_after_s=RETRY_AFTER_S)
+        )
+        if place.seat is not None:
+            self._departures.announce(place.seat)
+        if place.bringing is not None:
+            place.bringing.cancel()
+            await asyncio.wait([place.bringing])
+        if place.seat is not None:
+            seat, place.seat = place.seat, None
+            await self._departures.close(seat)
 
 
-def _stop_expiry(place: Place) -> None:
-    if place.expiry is not None:
-        place.expiry.cancel()
-        place.expiry = None
-
-
-async def _wait_for(loading: asyncio.Task[Worker]) -> Worker:
-    """Wait without cancelling the load when this waiter leaves: others may want it, or come back for it."""
-    await asyncio.wait([loading])
-    if loading.cancelled():
-        raise OverloadedError("The model was unloaded while it was loading.", retry_after_s=RETRY_AFTER_S)
-    return loading.result()
-
-
-def _retrieve(task: asyncio.Task[Worker]) -> None:
-    """Mark a failed load as seen: all who wanted it may have left."""
-    if not task.cancelled():
-        task.exception()
+def _to_occupant(place: Place, seat: Seat) -> Occupant:
+    return Occupant(
+        id=place.entry.id,
+        claim=seat.claim,
+        is_busy=place.leases > 0 or not seat.is_ready,
+        is_pinned=place.is_pinned,
+        last_used=place.last_used,
+    )

@@ -17,8 +17,7 @@ from puna.domain.models import LoadedModel, ModelEntry
 from puna.errors import OverloadedError, PunaError
 from puna.residency.place import Place
 from puna.residency.ports import Worker
-
-RETRY_AFTER_S = 5.0
+from puna.residency.refusals import RETRY_AFTER_S
 
 
 class Lease:
@@ -53,6 +52,8 @@ class Lease:
             events = self._worker.generate(request)
             try:
                 async for event in events:
+                    if isinstance(event, Finished):
+                        self._place.note_answer()
                     yield event
             finally:
                 await events.aclose()
@@ -77,12 +78,16 @@ class Lease:
     async def embed(self, request: EmbeddingRequest) -> Embedding:
         """Return the vectors of some texts, of a model that was acquired as `EMBEDDING`. Errors as in `generate`."""
         with self._counted():
-            return await self._worker.embed(request)
+            embedding = await self._worker.embed(request)
+            self._place.note_answer()
+            return embedding
 
     async def rank(self, request: RankingRequest) -> Ranking:
         """Return how well documents answer a query, of a model acquired as `RERANKER`. Errors as in `generate`."""
         with self._counted():
-            return await self._worker.rank(request)
+            ranking = await self._worker.rank(request)
+            self._place.note_answer()
+            return ranking
 
     async def count_tokens(self, prompt: Prompt) -> int:
         """Return the tokens of a prompt, whether or not it fits the context."""

@@ -5,7 +5,10 @@ from typing import Protocol
 
 from puna.domain.embedding import Embedding, EmbeddingRequest, Ranking, RankingRequest
 from puna.domain.generation import GenerationEvent, GenerationRequest, Prompt
+from puna.domain.memory import LoadPlan
 from puna.domain.models import LoadedModel, ModelEntry, WorkerStatus
+from puna.residency.ledger import Reading
+from puna.residency.policy import Fit
 
 
 class Worker(Protocol):
@@ -45,6 +48,10 @@ class Worker(Protocol):
         """Return the tokens of a prompt, whether or not it fits the context. Errors as in `generate`."""
         ...
 
+    async def wait_end(self) -> str:
+        """Return once the worker is gone, with how that came: `signal 9 (SIGKILL); its last words: ...`."""
+        ...
+
     async def close(self) -> None:
         """End the child: asked first, killed after a bounded time. Idempotent."""
         ...
@@ -53,10 +60,27 @@ class Worker(Protocol):
 class Launcher(Protocol):
     """Starts workers."""
 
-    async def launch(self, entry: ModelEntry, on_progress: Callable[[float], None]) -> Worker:
-        """Return a worker that has loaded the model; `on_progress` gets 0 to 1.
+    async def launch(self, entry: ModelEntry, on_progress: Callable[[float], None], plan: LoadPlan) -> Worker:
+        """Return a worker that has loaded the model as planned; `on_progress` gets 0 to 1.
 
-        Raises `ModelLoadError` or `WorkerDiedError`; no child is left behind then, nor on cancellation.
+        Raises `ModelLoadError`, as `WorkerDiedLoadingError` where the child died; no child is left behind then,
+        nor on cancellation.
+        """
+        ...
+
+
+class Memory(Protocol):
+    """What the devices of this machine have, and what models need of it."""
+
+    async def read(self) -> Sequence[Reading]:
+        """Return what each device has now; the readings are some seconds old at most."""
+        ...
+
+    async def appraise(self, entry: ModelEntry) -> Fit:
+        """Check the model's file, and return how the model could be loaded into some room.
+
+        A model that runs elsewhere gets a plan that takes no place, whatever the room. Raises `ModelLoadError` for
+        a file that cannot be run.
         """
         ...
 

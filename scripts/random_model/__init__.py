@@ -1,0 +1,1 @@
+"""A model of any size with random weights: real work for llama.cpp, and nothing to say."""
