@@ -15,10 +15,11 @@ _NEEDS = "needs "
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    """A place of its own for settings, state and logs, in this process and its children; no other PUNA_*."""
+    """A place of its own for settings, state, logs and models, in this process and its children; no other PUNA_*."""
     for name in [name for name in os.environ if name.startswith("PUNA_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PUNA_HOME", str(tmp_path / "puna"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     return Paths.for_user()
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one process and return its exit code.
 
-    Children and the daemon live long, so they load no command-line library: `worker` is for the daemon only,
-    and `serve` comes through here when its flags need no help or correction.
+    Children and the daemon live long, so they load no command-line library: `worker` and `probe` are
+    for the daemon only, and `serve` comes through here when its flags need no help or correction.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     match given:
@@ -16,6 +16,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from puna.worker import main as run_worker
 
             return run_worker()
+        case ["probe", *rpc_servers]:
+            from puna.worker.probe import run as run_probe
+
+            return run_probe(rpc_servers)
         case ["serve", *flags]:
             from puna.cli.serve import serve_at_once
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from puna import instance
+from puna.domain.hardware import Hardware
 from puna.errors import NotRunningError, PunaError
 from puna.instance import Endpoint, Presence, Probe
 from puna.keys.records import Key, KeyWish, NewKey, Organisation
@@ -71,6 +72,9 @@ class _Acknowledgement(Struct):
 class ControlClient:
     """Asks one daemon. Every call connects anew, past any proxy, and blocks for at most about `timeout_s`."""
 
+    _says_refused = "Puna refused: "
+    """What stands before the daemon's own words."""
+
     def __init__(self, endpoint: Endpoint, timeout_s: float = 5.0) -> None:
         self.endpoint = endpoint
         self._timeout_s = timeout_s
@@ -78,6 +82,10 @@ class ControlClient:
     def status(self) -> DaemonStatus:
         """Return what runs. Raises `NotRunningError` when nothing answers, `PunaError` when it refuses."""
         return self._ask("GET", "/puna/v1/status", DaemonStatus)
+
+    def hardware(self) -> Hardware:
+        """Return what the machine has and what its models use. Errors as for `status`."""
+        return self._ask("GET", "/puna/v1/hardware", Hardware)
 
     def shutdown(self) -> None:
         """Ask the daemon to stop; it still drains after the answer. Errors as for `status`."""
@@ -115,7 +123,7 @@ class ControlClient:
             raise NotRunningError(message) from error
         try:
             if status >= 400:
-                raise PunaError(f"Puna refused: {msgspec.json.decode(reply, type=_Refusal).detail}")
+                raise PunaError(self._says_refused + msgspec.json.decode(reply, type=_Refusal).detail)
             return msgspec.json.decode(reply, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise PunaError(

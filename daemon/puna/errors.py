@@ -20,12 +20,15 @@
     │   └── StoreError                the disk is full or broken, so nothing was kept
     ├── WorkerError               one worker is lost; the next request gets a new one
     │   ├── ModelLoadError            the file cannot be run
+    │   │   ├── ModelTooLargeError        not in the memory of this machine
+    │   │   └── WorkerDiedLoadingError    the child ended while it loaded
     │   └── WorkerDiedError           the child ended while requests were open
     └── DaemonError               the daemon itself cannot go on
         ├── ConfigError
         ├── AlreadyRunningError
         ├── NotRunningError
-        └── PortInUseError
+        ├── PortInUseError
+        └── EngineUnusableError       llama.cpp cannot be loaded, so no model can run
 
 A message is one sentence for the person who reads it, says what to do next where that is known, and never
 holds a traceback. `kind` is what travels between processes and what each dialect renders.
@@ -183,6 +186,14 @@ class ModelLoadError(WorkerError):
     kind = ErrorKind.MODEL_LOAD_FAILED
 
 
+class ModelTooLargeError(ModelLoadError):
+    """The model does not fit the memory of this machine, whatever else left it; the message has the numbers."""
+
+
+class WorkerDiedLoadingError(ModelLoadError):
+    """The child ended while it loaded the model. The message carries the exit code or signal."""
+
+
 class WorkerDiedError(WorkerError):
     """The child ended while requests were open. The message carries the exit code or signal."""
 
@@ -207,6 +218,10 @@ class NotRunningError(DaemonError):
 
 class PortInUseError(DaemonError):
     """Another program listens on the address; the message names it where that can be known."""
+
+
+class EngineUnusableError(DaemonError):
+    """llama.cpp cannot be loaded on this machine; the message says why and what to do."""
 
 
 _BY_KIND: dict[ErrorKind, type[PunaError]] = {

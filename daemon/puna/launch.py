@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from puna.errors import DaemonError
 from puna.files import make_private_folder
@@ -25,9 +25,11 @@ def child_command(role: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "puna", role, *arguments]
 
 
-def child_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment for a worker or trainer: this one without anything named like a secret."""
-    return {name: value for name, value in environ.items() if not _SECRET.match(name)}
+def child_environment(
+    environ: Mapping[str, str] = os.environ, *, hidden: Collection[str] = ()
+) -> dict[str, str]:
+    """Return the environment for a worker or trainer: this one without anything named like a secret, or `hidden`."""
+    return {name: value for name, value in environ.items() if name not in hidden and not _SECRET.match(name)}
 
 
 def spawn_daemon(paths: Paths, arguments: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -1,14 +1,14 @@
 """Start and stop of the daemon, each in the order in which it is written here.
 
-Start: take the lock, open the log, open the database, refuse an address beyond this machine while no key exists,
-bind the sockets, build the services, take up the jobs that are left, forget stored answers that are too old,
-listen, write the endpoint file, catch signals, make the first key if somebody watches, tell who started us, load
-the default model in the background.
+Start: take the lock, open the log, open the database, refuse an address beyond this machine while no key
+exists, bind the sockets, build the services, take up the jobs that are left, forget stored answers that are too
+old, take up downloads, listen, write the endpoint file, catch signals, make the first key if somebody watches,
+tell who started us, load the default model in the background.
 
-Stop: listen no longer and take no new work, let open requests finish (`drain_timeout_s`), abort the tasks of jobs,
-which the next start runs again, and write the results of those that ended, end the workers, which gives open
-streams an error event, close connections, write the last counts, remove the endpoint file, close the database,
-close the log, give back the lock.
+Stop: listen no longer and take no new work, stop downloads, which the next start takes up, let open requests
+finish (`drain_timeout_s`), abort the tasks of jobs, which the next start runs again, and write the results of
+those that ended, end the workers, which gives open streams an error event, close connections, write the last
+counts, remove the endpoint file, close the database, close the log, give back the lock.
 Every step is bounded in time; a second signal skips the wait.
 """
 
@@ -23,6 +23,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,24 @@ import psutil
 from aiohttp import web
 
 import puna
-from puna import listening
+from puna import launch, listening
 from puna.api.guard import check_bind
 from puna.api.instructions import Instructions
 from puna.app import build_app, make_runner
 from puna.bookkeeping import Bookkeeper
 from puna.config import Settings
 from puna.conversations.archive import Archive
+from puna.domain.downloads import DownloadOrder
+from puna.downloads.desk import HubDesk, places_of
+from puna.downloads.room import measure_room
+from puna.engine.dispatch import EngineLauncher
 from puna.engine.launcher import WorkerLauncher, WorkerOptions
+from puna.engine.probe import LlamaProbe, probe
+from puna.engine.upstream.entry import to_entry
+from puna.engine.upstream.key import KeySource
+from puna.engine.upstream.launcher import UpstreamLauncher
 from puna.errors import PunaError
+from puna.hub.names import HubReference
 from puna.instance import Endpoint, InstanceLock, remove_endpoint, write_endpoint
 from puna.jobs.service import JobService
 from puna.keys.records import NewKey
@@ -46,11 +56,15 @@ from puna.keys.ring import KeyRing
 from puna.limits.limiter import Limiter
 from puna.limits.rates import parse_rates
 from puna.logs import logging_to
+from puna.models.added import AddedFiles
+from puna.models.assembly import open_catalogue
 from puna.models.catalogue import LocalCatalogue
 from puna.models.names import parse_aliases
 from puna.models.nicknames import Nicknames
 from puna.paths import Paths
 from puna.residency.coordinator import Coordinator
+from puna.residency.estimate import Wish
+from puna.residency.machine import MachineMemory
 from puna.services import Services
 from puna.state import StateFile
 from puna.store.database import Database
@@ -103,6 +117,11 @@ def _run_loop(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
+def _key_variables(settings: Settings) -> frozenset[str]:
+    """Return the variables with keys of remote models, which children do not get."""
+    return frozenset(remote.key_variable for remote in settings.remote_models) - {""}
+
+
 def _absolute(model: str) -> str:
     """Return a relative path to a file as an absolute one: the catalogue takes no others, and ids stay as they are."""
     path = Path(model).expanduser()
@@ -139,6 +158,7 @@ class Daemon:
         try:
             await services.jobs.start()
             await services.conversations.remove_expired()
+            await services.hub.downloads.start()
             for bound in sockets:
                 await web.SockSite(runner, bound).start()
             endpoint = self._endpoint(services, sockets)
@@ -151,8 +171,10 @@ class Daemon:
             preload.cancel()
             await self._drain(runner, services)
         finally:
+            await services.hub.close()
             await services.jobs.close()
             await services.residency.close()
+            await services.llama.close()
             await runner.cleanup()
             await bookkeeper.close()
             await asyncio.to_thread(remove_endpoint, self._paths)
@@ -169,10 +191,27 @@ class Daemon:
         state_file = StateFile(paths.state_file)
         state = await asyncio.to_thread(state_file.read)
         nicknames = Nicknames(state_file, state.nicknames, parse_aliases(settings.model_aliases))
-        catalogue = LocalCatalogue(paths.demo_model, settings.model_folders, nicknames)
+        added = AddedFiles(state_file, state.added_files)
+        catalogue = await asyncio.to_thread(
+            open_catalogue,
+            settings,
+            paths,
+            nicknames,
+            added,
+            hub_cache=places_of(settings).cache,
+            fixed=[to_entry(remote) for remote in settings.remote_models],
+        )
+        look = partial(
+            probe,
+            command=launch.child_command("probe", *settings.rpc_servers),
+            environment=launch.child_environment(hidden=_key_variables(settings)),
+        )
+        llama = LlamaProbe(look)
+        workers = WorkerLauncher(self._worker_options())
         residency = Coordinator(
             catalogue,
-            WorkerLauncher(self._worker_options()),
+            EngineLauncher(workers, UpstreamLauncher(KeySource(paths.secrets_file))),
+            MachineMemory(llama, self._wish(), workers.worker_pids),
             default_model=_absolute(settings.model),
             max_loaded_models=settings.max_loaded_models,
             idle_timeout_s=settings.idle_timeout_s or math.inf,
@@ -189,16 +228,43 @@ class Daemon:
             limits=await self._restore_limits(),
             jobs=JobService.of_settings(settings, self._database, residency),
             conversations=Archive.of_settings(settings, self._database),
+            hub=self._open_hub(catalogue, nicknames, llama),
             instructions=Instructions(state_file, state.instructions),
             admin_token=secrets.token_urlsafe(32),
             instance=secrets.token_hex(8),
             request_stop=self.request_stop,
+            llama=llama,
+        )
+
+    def _open_hub(self, catalogue: LocalCatalogue, nicknames: Nicknames, llama: LlamaProbe) -> HubDesk:
+        def find_reference(name: str) -> HubReference | None:
+            wanted = catalogue.wanted(name)
+            return wanted.download if wanted else None
+
+        async def remember_name(order: DownloadOrder) -> None:
+            """Let the name of the original weights lead to the conversion that was downloaded for it."""
+            if order.asked and order.asked not in nicknames:
+                await nicknames.give(order.asked, await catalogue.find(order.name))
+
+        return HubDesk.open(
+            self._settings,
+            self._database,
+            self._paths.secrets_file,
+            find_reference=find_reference,
+            measure_room=lambda: measure_room(llama.known.gpus if llama.known else ()),
+            on_done=remember_name,
         )
 
     async def _restore_limits(self) -> Limiter:
         limits = Limiter(parse_rates(self._settings.rate_limits), time.time)
         limits.restore(await self._database.run(read_counts))
         return limits
+
+    def _wish(self) -> Wish:
+        settings = self._settings
+        return Wish(
+            context_length=settings.context_length, slots=settings.slots, gpu_layers=settings.gpu_layers
+        )
 
     def _worker_options(self) -> WorkerOptions:
         settings = self._settings
@@ -208,6 +274,7 @@ class Daemon:
             slots=settings.slots,
             threads=settings.threads,
             gpu_layers=settings.gpu_layers,
+            rpc_servers=settings.rpc_servers,
             load_timeout_s=settings.load_timeout_s,
             generation_timeout_s=settings.generation_timeout_s,
         )
@@ -247,6 +314,7 @@ class Daemon:
             await site.stop()
         services.jobs.stop_taking()
         services.residency.refuse_new_work()
+        await services.hub.downloads.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.drain_timeout_s):
                 while services.activity.open_requests and not self._hurry.is_set():  # noqa: ASYNC110 - two conditions, one of them a counter

@@ -46,6 +46,11 @@ class Paths:
         return self.state_dir / "state.json"
 
     @property
+    def secrets_file(self) -> Path:
+        """Tokens of other services, with mode 0600; see `puna.hub.token`."""
+        return self.state_dir / "secrets.json"
+
+    @property
     def database_file(self) -> Path:
         """See `puna.store`."""
         return self.state_dir / "puna.db"
@@ -69,6 +74,11 @@ class Paths:
     def demo_model(self) -> Path:
         """The built-in model."""
         return self.assets_dir / "demo.gguf"
+
+    @property
+    def known_models(self) -> Path:
+        """The table of models that have short names; see `puna.models.known`."""
+        return self.assets_dir / "models.toml"
 
     @classmethod
     def under(cls, root: Path) -> "Paths":

@@ -5,15 +5,17 @@ from dataclasses import dataclass, field
 
 from puna.api.activity import Activity
 from puna.api.instructions import Instructions
+from puna.api.shelf import Shelf
 from puna.config import Settings
 from puna.conversations.archive import Archive
+from puna.downloads.desk import HubDesk
+from puna.engine.probe import LlamaProbe
 from puna.jobs.service import JobService
 from puna.keys.ring import KeyRing
 from puna.limits.limiter import Limiter
 from puna.models.nicknames import Nicknames
 from puna.paths import Paths
 from puna.residency.coordinator import Coordinator
-from puna.residency.ports import Catalogue
 from puna.store.database import Database
 
 __all__ = ["Activity", "Instructions", "Services"]
@@ -25,7 +27,7 @@ class Services:
 
     settings: Settings
     paths: Paths
-    catalogue: Catalogue
+    catalogue: Shelf
     nicknames: Nicknames
     residency: Coordinator
     database: Database
@@ -33,9 +35,11 @@ class Services:
     limits: Limiter
     jobs: JobService
     conversations: Archive
+    hub: HubDesk
     instructions: Instructions
     admin_token: str = field(repr=False)
     instance: str
     request_stop: Callable[[], None]
     """Ask the daemon to stop, as its signals do. Returns at once; called from the event loop."""
     activity: Activity = field(default_factory=Activity)
+    llama: LlamaProbe = field(default_factory=LlamaProbe)

@@ -10,7 +10,7 @@ from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
 import puna
-from fakes.running_daemon import ADMIN_TOKEN, RunningDaemon, until
+from fakes.running_daemon import ADMIN_TOKEN, CPU_BUILD, RunningDaemon, until
 from fakes.scripted_model import Script, ScriptedLauncher
 from puna.client import ControlClient
 from puna.errors import PunaError
@@ -41,7 +41,10 @@ async def metrics_of(client: aiohttp.ClientSession) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/puna/v1/status"), ("POST", "/puna/v1/shutdown")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/puna/v1/status"), ("GET", "/puna/v1/hardware"), ("POST", "/puna/v1/shutdown")],
+)
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {ADMIN_TOKEN}"}], ids=str
 )
@@ -52,6 +55,28 @@ async def test_control_is_closed_without_the_token(
         assert answer.status == 401
         assert "admin token" in (await answer.json())["detail"]
     assert daemon.stops == []
+
+
+async def test_hardware_tells_what_the_machine_has_and_what_each_model_uses(
+    daemon: RunningDaemon, client: aiohttp.ClientSession
+) -> None:
+    async with client.post("/models/load", json={"model_id": "demo"}) as answer:
+        assert answer.status == 200
+    endpoint = Endpoint(
+        pid=os.getpid(),
+        create_time=0,
+        host="127.0.0.1",
+        port=daemon.port,
+        token=ADMIN_TOKEN,
+        instance="i",
+        version=puna.__version__,
+    )
+    hardware = await asyncio.to_thread(ControlClient(endpoint).hardware)
+    assert hardware.llama == CPU_BUILD
+    assert hardware.machine.processor.physical_cores >= 1
+    assert not hardware.gpu_use.is_possible
+    [use] = hardware.models
+    assert (use.id, use.context_reason) == ("demo", "all that the model was trained for")
 
 
 async def test_status_tells_what_runs(daemon: RunningDaemon, client: aiohttp.ClientSession) -> None:

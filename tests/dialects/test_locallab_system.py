@@ -7,11 +7,12 @@ import aiohttp
 from msgspec import structs
 
 from fakes.asking import get, post
-from fakes.running_daemon import RunningDaemon
+from fakes.running_daemon import CPU_BUILD, RunningDaemon
 from fakes.scripted_model import LOADED, ScriptedLauncher
 from puna.api.locallab.routes import DIALECT
 from puna.domain.chat import Message, Role
 from puna.domain.generation import ChatPrompt
+from puna.domain.hardware import LlamaBuild
 from puna.domain.models import Device
 
 
@@ -48,6 +49,49 @@ async def test_system_info_describes_a_gpu(client: aiohttp.ClientSession, launch
     }
     assert [device["name"] for device in info["devices"]] == ["CPU", "CUDA0"]
     assert info["backend"] == "CUDA"
+
+
+async def test_system_info_tells_why_a_model_uses_no_more(client: aiohttp.ClientSession) -> None:
+    await post(client, "/models/load", {"model_id": "demo"})
+    info = await get(client, "/system/info")
+    [model] = info["models"]
+    assert model["layers_reason"].startswith("this llama.cpp was built for the CPU alone")
+    assert model["context_reason"] == "all that the model was trained for"
+    assert model["threads_reason"]
+    assert info["gpu_reason"] == model["layers_reason"]
+    assert info["llama"] == {
+        "version": "0.3.0",
+        "llama_cpp_version": "0.5.0",
+        "commit": "abcdef0",
+        "backends": ["CPU"],
+    }
+    assert info["cpu"]["instruction_sets"] == ["AVX", "AVX2"]
+    assert info["cpu"]["physical_cores"] >= 1
+    assert 0 < info["memory"]["available_mb"] <= info["memory"]["total_mb"]
+    assert (info["llama_error"], info["system"] != "") == (None, True)
+
+
+async def test_gpus_are_told_before_any_model_is_loaded(
+    daemon: RunningDaemon, client: aiohttp.ClientSession
+) -> None:
+    gpu = Device("CUDA0", "Fast Card", "gpu", memory_total_bytes=8 << 30, memory_free_bytes=6 << 30)
+
+    async def see_a_gpu() -> LlamaBuild:
+        return structs.replace(CPU_BUILD, devices=(*CPU_BUILD.devices, gpu))
+
+    daemon.services.llama._look = see_a_gpu
+    info = await get(client, "/system/info")
+    assert [each["name"] for each in info["gpu_info"]] == ["Fast Card"]
+    assert (info["gpu_reason"], info["gpu_advice"]) == ("llama.cpp can use Fast Card", None)
+    assert (await get(client, "/resources"))["gpu"] == info["gpu_info"]
+
+
+async def test_a_llama_cpp_that_cannot_be_loaded_is_said(
+    daemon: RunningDaemon, client: aiohttp.ClientSession
+) -> None:
+    daemon.services.llama.error = "llama.cpp cannot be loaded (exit code 1)."
+    info = await get(client, "/system/info")
+    assert (info["llama"], info["llama_error"]) == (None, "llama.cpp cannot be loaded (exit code 1).")
 
 
 async def test_health_checks_are_not_counted_as_requests(client: aiohttp.ClientSession) -> None:

@@ -172,6 +172,15 @@ async def test_the_name_of_a_model_is_taken(manager: aiohttp.ClientSession) -> N
     assert "letters, digits" in await copy(manager, "other", "a b", status=400)
 
 
+async def test_an_added_file_is_forgotten(daemon: RunningDaemon, manager: aiohttp.ClientSession) -> None:
+    await daemon.services.catalogue.add(Path("/downloads/mine.gguf"))
+    assert "mine:latest" in await names(manager)
+    await delete(manager, {"model": "mine:latest"})
+    assert "mine:latest" not in await names(manager)
+    assert "delete the file yourself" in await delete(manager, {"model": "other"}, status=400)
+    assert "There is no model" in await delete(manager, {"model": "mine"}, status=404)
+
+
 async def test_older_clients_say_name(manager: aiohttp.ClientSession) -> None:
     assert (await post(manager, "/api/show", {"name": "demo"}))["details"]["format"] == "gguf"
     assert await post(manager, "/api/pull", {"name": "demo", "stream": False}) == {"status": "success"}

@@ -259,7 +259,8 @@ async def test_whatever_is_answered_has_the_form_that_is_described(daemon: Runni
     assert {name: answered[name] for name in generating} == dict.fromkeys(generating, 200)
     assert {answered["get /system/info"], answered["get /docs"]} == {200}
     assert answered["post /puna/v1/keys"] == 201
-    assert {status for status in answered.values() if status >= 500} <= {501}
+    # 503: the Hub is offline here.
+    assert {status for status in answered.values() if status >= 500} <= {501, 503}
 
 
 async def ask(client: aiohttp.ClientSession, operation: Operation, organisation_id: str) -> int:

@@ -9,12 +9,19 @@ from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+from msgspec.structs import replace
 
+from fakes.boundless_memory import BoundlessMemory
 from fakes.scripted_model import ListedCatalogue, ScriptedLauncher, ScriptedWorker
 from puna.api.instructions import Instructions
 from puna.app import build_app, make_runner
 from puna.config import Settings
 from puna.conversations.archive import Archive
+from puna.domain.hardware import Backend, LlamaBuild
+from puna.domain.models import Device
+from puna.downloads.desk import HubDesk
+from puna.engine.probe import LlamaProbe
+from puna.hub.offers import Room
 from puna.jobs.service import JobService
 from puna.keys.identity import Scope
 from puna.keys.records import KeyWish
@@ -31,6 +38,14 @@ from puna.store.database import Database
 
 ADMIN_TOKEN = "admin-token-of-this-test"
 
+
+CPU_BUILD = LlamaBuild(
+    binding="0.3.0",
+    version="0.5.0",
+    commit="abcdef0",
+    backends=(Backend("CPU", ("AVX", "AVX2", "OPENMP")),),
+    devices=(Device("CPU", "A processor", "cpu", memory_total_bytes=16 << 30, memory_free_bytes=8 << 30),),
+)
 
 MODELS = ("demo", "other", "org/model", "thinker", "embedder", "reranker")
 """What the catalogue knows; `thinker` reasons and calls tools, `embedder` and `reranker` are what they are called."""
@@ -65,6 +80,11 @@ class RunningDaemon:
         return aiohttp.ClientSession(self.url, headers=named)
 
 
+async def see_no_gpu() -> LlamaBuild:
+    """Return what a look at a llama.cpp for the CPU finds, without one."""
+    return CPU_BUILD
+
+
 @asynccontextmanager
 async def run_daemon(
     folder: Path,
@@ -76,7 +96,7 @@ async def run_daemon(
 ) -> AsyncIterator[RunningDaemon]:
     """Run the application on a free port of 127.0.0.1, changed by `tamper` before it starts.
 
-    Without settings of its own there are no rate limits; `clock` is theirs.
+    Without settings of its own there are no rate limits; `clock` is theirs. The Hub is offline where they name none.
     """
     paths = Paths.under(folder)
     settings = settings or Settings(rate_limits="off")
@@ -88,8 +108,17 @@ async def run_daemon(
         ListedCatalogue(*MODELS, nicknames=nicknames),
         list[str](),
     )
-    residency = Coordinator(catalogue, launcher, default_model=model, max_loaded_models=2, queue_limit=256)
+    residency = Coordinator(
+        catalogue, launcher, BoundlessMemory(), default_model=model, max_loaded_models=2, queue_limit=256
+    )
     database = await asyncio.to_thread(Database.open, paths.database_file)
+    hub = HubDesk.open(
+        settings if settings.hub_endpoint else replace(settings, offline=True, hub_cache=folder / "hub"),
+        database,
+        paths.secrets_file,
+        find_reference=catalogue.reference_of,
+        measure_room=lambda: Room(8 << 30, 16 << 30),
+    )
     services = Services(
         settings=settings,
         paths=paths,
@@ -101,10 +130,12 @@ async def run_daemon(
         limits=Limiter(parse_rates(settings.rate_limits), clock),
         jobs=JobService.of_settings(settings, database, residency),
         conversations=Archive.of_settings(settings, database),
+        hub=hub,
         instructions=Instructions(state_file, state.instructions),
         admin_token=ADMIN_TOKEN,
         instance="instance-of-this-test",
         request_stop=lambda: stops.append("stop"),
+        llama=LlamaProbe(see_no_gpu),
     )
     async with AsyncExitStack() as stack:
         stack.callback(database.close)
@@ -115,7 +146,9 @@ async def run_daemon(
         await runner.setup()
         stack.push_async_callback(residency.close)
         stack.push_async_callback(services.jobs.close)
+        stack.push_async_callback(hub.close)
         await services.jobs.start()
+        await hub.downloads.start()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield RunningDaemon(runner.addresses[0][1], services, launcher, app, stops)
 

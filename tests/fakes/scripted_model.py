@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakes.fake_worker import LOADED as FAKE_LOADED
 from puna.domain.embedding import Embedding, EmbeddingInput, EmbeddingRequest, Ranking, RankingRequest
@@ -24,8 +25,13 @@ from puna.domain.generation import (
     TextPrompt,
     Usage,
 )
-from puna.domain.models import LoadedModel, ModelEntry, ModelKind, WorkerStatus
-from puna.errors import ModelLoadError, ModelNotFoundError
+from puna.domain.memory import LoadPlan
+from puna.domain.models import LoadedModel, ModelEntry, ModelKind, ModelSource, WorkerStatus
+from puna.errors import InvalidRequestError, ModelLoadError, ModelNotFoundError
+from puna.hub.names import HubReference, parse_reference
+from puna.models.catalogue import Overview
+from puna.models.known import Wanted
+from puna.models.listing import UnusableFile
 
 LOADED = msgspec.structs.replace(
     FAKE_LOADED,
@@ -131,6 +137,10 @@ class ScriptedWorker:
         self.counted.append(prompt)
         return 5
 
+    async def wait_end(self) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
     async def close(self) -> None:
         self.is_alive = False
 
@@ -150,7 +160,9 @@ class ScriptedLauncher:
         self.gate.set()
         self.worker = ScriptedWorker(LOADED, self._script_of)
 
-    async def launch(self, entry: ModelEntry, on_progress: Callable[[float], None]) -> ScriptedWorker:
+    async def launch(
+        self, entry: ModelEntry, on_progress: Callable[[float], None], plan: LoadPlan
+    ) -> ScriptedWorker:
         on_progress(0.25)
         await self.gate.wait()
         if entry.id in self.broken:
@@ -182,6 +194,31 @@ class ListedCatalogue:
         if name not in self.known:
             raise ModelNotFoundError(f"There is no model {name}; the nearest is demo.")
         return self.known[name]
+
+    async def find_any(self, name: str) -> ModelEntry | UnusableFile:
+        return await self.find(name)
+
+    async def overview(self) -> Overview:
+        return Overview(models=tuple(self.known.values()), unusable=(), offers=())
+
+    def wanted(self, name: str) -> Wanted | None:
+        reference = parse_reference(self._nicknames.get(name, name))
+        return Wanted(reference) if reference else None
+
+    def reference_of(self, name: str) -> HubReference | None:
+        wanted = self.wanted(name)
+        return wanted.download if wanted else None
+
+    async def add(self, path: Path, name: str | None = None) -> ModelEntry:
+        entry = entry_of(name or path.stem)
+        self.known[entry.id] = replace(entry, path=path, files=(path,), source=ModelSource.ADDED)
+        return self.known[entry.id]
+
+    async def forget(self, name: str) -> str:
+        entry = await self.find(name)
+        if entry.source is not ModelSource.ADDED:
+            raise InvalidRequestError(f"{name} is not Puna's; delete the file yourself.")
+        return self.known.pop(name).id
 
 
 def entry_of(model_id: str) -> ModelEntry:

@@ -17,6 +17,7 @@ from puna.domain.generation import (
     Timing,
     Usage,
 )
+from puna.domain.memory import LoadPlan
 from puna.domain.models import LoadedModel, ModelEntry, WorkerStatus
 from puna.worker.admission import plan_turn
 
@@ -91,5 +92,7 @@ class SteppingWorker(TextOnly):
 class SteppingLauncher:
     """Starts stepping workers."""
 
-    async def launch(self, entry: ModelEntry, on_progress: Callable[[float], None]) -> SteppingWorker:
+    async def launch(
+        self, entry: ModelEntry, on_progress: Callable[[float], None], plan: LoadPlan
+    ) -> SteppingWorker:
         return SteppingWorker()

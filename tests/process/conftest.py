@@ -63,6 +63,7 @@ def environment(home: Path) -> dict[str, str]:
     """Return the environment of a process that keeps its files in `home`."""
     source = str(Path(__file__).parents[2] / "daemon")
     settings = {"PUNA_HOME": str(home), "PUNA_THREADS": "1", "PUNA_RATE_LIMITS": "off"}
+    settings["HF_HUB_CACHE"] = str(home / "hub")
     return {**os.environ, **settings, "PYTHONPATH": source}
 
 

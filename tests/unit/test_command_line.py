@@ -88,8 +88,9 @@ def lifecycle(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 def test_help_lists_every_command_with_examples_and_exit_codes(puna: Run, arguments: tuple[str, ...]) -> None:
     ended = puna(*arguments)
     assert ended.code == 0
+    width = max(map(len, COMMANDS)) + 2
     for name, command in COMMANDS.items():
-        assert f"{name:<9}{command.summary}" in ended.out
+        assert f"{name:<{width}}{command.summary}" in ended.out
     assert "  puna serve --model ~/llama.gguf " in ended.out
     assert "75  another Puna of this user runs (serve)" in ended.out
 

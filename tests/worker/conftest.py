@@ -16,9 +16,13 @@ StartWorker = Callable[..., Awaitable[RemoteWorker]]
 
 
 @pytest.fixture
-def demo() -> ModelEntry:
-    path = Paths.for_user(os.environ).demo_model
-    return ModelEntry(id="demo", name="demo", path=path, size_bytes=path.stat().st_size)
+def demo_file() -> Path:
+    return Paths.for_user(os.environ).demo_model
+
+
+@pytest.fixture
+def demo(demo_file: Path) -> ModelEntry:
+    return ModelEntry(id="demo", name="demo", path=demo_file, size_bytes=demo_file.stat().st_size)
 
 
 @pytest.fixture

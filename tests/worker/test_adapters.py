@@ -16,7 +16,6 @@ from puna.domain.generation import (
     Started,
     TextPrompt,
 )
-from puna.domain.models import ModelEntry
 from puna.engine.remote import RemoteWorker
 from puna.errors import InvalidRequestError
 
@@ -46,8 +45,8 @@ async def complete(worker: RemoteWorker, request: GenerationRequest) -> Completi
 
 
 @pytest.fixture
-def adapters(tmp_path: Path, demo: ModelEntry) -> list[Path]:
-    return [write_adapter(tmp_path / f"{seed}.gguf", demo.path, seed=seed) for seed in (1, 2, 3)]
+def adapters(tmp_path: Path, demo_file: Path) -> list[Path]:
+    return [write_adapter(tmp_path / f"{seed}.gguf", demo_file, seed=seed) for seed in (1, 2, 3)]
 
 
 async def test_each_request_gets_its_own_adapter_at_the_same_time(
@@ -61,9 +60,9 @@ async def test_each_request_gets_its_own_adapter_at_the_same_time(
 
 
 async def test_an_adapter_that_changes_nothing_says_what_the_model_says(
-    worker: RemoteWorker, tmp_path: Path, demo: ModelEntry
+    worker: RemoteWorker, tmp_path: Path, demo_file: Path
 ) -> None:
-    silent = write_adapter(tmp_path / "silent.gguf", demo.path, seed=5, strength=0)
+    silent = write_adapter(tmp_path / "silent.gguf", demo_file, seed=5, strength=0)
     assert (await complete(worker, ask(silent))).text == (await complete(worker, ask(None))).text
 
 
@@ -80,20 +79,20 @@ async def test_prefixes_are_shared_among_the_requests_of_one_adapter_only(
 
 
 async def test_more_adapters_than_stay_in_memory_take_turns(
-    worker: RemoteWorker, tmp_path: Path, demo: ModelEntry
+    worker: RemoteWorker, tmp_path: Path, demo_file: Path
 ) -> None:
-    many = [write_adapter(tmp_path / f"many-{seed}.gguf", demo.path, seed=seed) for seed in range(20)]
+    many = [write_adapter(tmp_path / f"many-{seed}.gguf", demo_file, seed=seed) for seed in range(20)]
     first = [(await complete(worker, ask(adapter, max_tokens=8))).text for adapter in many]
     again = await asyncio.gather(*(complete(worker, ask(adapter, max_tokens=8)) for adapter in many))
     assert [each.text for each in again] == first
 
 
 async def test_what_is_no_adapter_of_this_model_fails_alone(
-    worker: RemoteWorker, tmp_path: Path, demo: ModelEntry
+    worker: RemoteWorker, tmp_path: Path, demo_file: Path
 ) -> None:
     other = write_sentencepiece_model(tmp_path / "other.gguf")
     foreign = write_adapter(tmp_path / "foreign.gguf", other, seed=1)
-    for wrong in (foreign, tmp_path / "missing.gguf", demo.path):
+    for wrong in (foreign, tmp_path / "missing.gguf", demo_file):
         with pytest.raises(InvalidRequestError, match=r"does not fit this model"):
             await complete(worker, ask(wrong))
     assert (await complete(worker, ask(None))).text

@@ -153,10 +153,10 @@ async def test_the_worker_tells_what_it_runs(worker: RemoteWorker) -> None:
 
 
 async def test_a_file_that_llama_cpp_refuses_is_a_clear_error(
-    start_worker: StartWorker, demo: ModelEntry, tmp_path: Path
+    start_worker: StartWorker, demo_file: Path, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.gguf"
-    broken.write_bytes(demo.path.read_bytes()[:100_000])
+    broken.write_bytes(demo_file.read_bytes()[:100_000])  # noqa: ASYNC240 - nothing else runs
     with pytest.raises(ModelLoadError, match=r"broken\.gguf") as caught:
         await start_worker(ModelEntry(id="broken", name="broken", path=broken, size_bytes=100_000))
     assert str(tmp_path) not in caught.value.message

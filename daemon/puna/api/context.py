@@ -7,14 +7,16 @@ from aiohttp import web
 
 from puna.api.activity import Activity
 from puna.api.instructions import Instructions
+from puna.api.shelf import Shelf
 from puna.config import Settings
 from puna.conversations.archive import Archive
+from puna.downloads.desk import HubDesk
+from puna.engine.probe import LlamaProbe
 from puna.jobs.service import JobService
 from puna.keys.ring import KeyRing
 from puna.limits.limiter import Limiter
 from puna.models.nicknames import Nicknames
 from puna.residency.coordinator import Coordinator
-from puna.residency.ports import Catalogue
 from puna.store.database import Database
 
 
@@ -27,7 +29,7 @@ class Context(Protocol):
         ...
 
     @property
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> Shelf:
         """Everything that can be run."""
         ...
 
@@ -67,6 +69,11 @@ class Context(Protocol):
         ...
 
     @property
+    def hub(self) -> HubDesk:
+        """Search, model cards and downloads."""
+        ...
+
+    @property
     def activity(self) -> Activity:
         """What has been answered."""
         ...
@@ -74,6 +81,11 @@ class Context(Protocol):
     @property
     def instructions(self) -> Instructions:
         """The system instructions that people set."""
+        ...
+
+    @property
+    def llama(self) -> LlamaProbe:
+        """What llama.cpp is here and which devices it sees."""
         ...
 
     @property

@@ -1,5 +1,6 @@
 """All commands by name. Only the one that was chosen is imported; the others are a line in the help."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -8,6 +9,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from puna.cli.outcome import EXIT_CODES_HELP, guarded
+from puna.cli.shell_words import COMPLETION_VARIABLE
 
 
 class Command(NamedTuple):
@@ -20,11 +22,20 @@ class Command(NamedTuple):
 COMMANDS = {
     "serve": Command("puna.cli.serve", "Run Puna here, until Ctrl-C."),
     "start": Command("puna.cli.start", "Start Puna in the background."),
+    "run": Command("puna.cli.run", "Chat with a model here, or get one answer."),
+    "ls": Command("puna.cli.ls", "List the models of this machine."),
+    "search": Command("puna.cli.search", "Look for models on the Hub."),
+    "pull": Command("puna.cli.pull", "Download a model."),
+    "show": Command("puna.cli.show", "Tell all about one model."),
+    "add": Command("puna.cli.add", "List a GGUF file that stays where it is."),
+    "rm": Command("puna.cli.rm", "Delete a downloaded model, or forget a file."),
     "stop": Command("puna.cli.stop", "Stop Puna."),
     "status": Command("puna.cli.status", "Say what runs."),
     "logs": Command("puna.cli.log_lines", "Show the log."),
+    "doctor": Command("puna.cli.doctor", "Say what this machine can do, and what is wrong."),
     "keys": Command("puna.cli.keys", "List, make and revoke keys."),
     "config": Command("puna.cli.settings", "Show and change settings."),
+    "completion": Command("puna.cli.completion", "Print the script with which your shell completes."),
     "version": Command("puna.cli.version", "Say which version this is."),
 }
 
@@ -34,6 +45,8 @@ _HELP = """Puna runs language models (GGUF files) on this machine and serves the
 Examples:
   puna start                          run in the background, on http://localhost:8000
   puna serve --model ~/llama.gguf     run here, with this model
+  puna run demo                       chat in this terminal
+  puna pull llama3.2:1b               download a model
   puna status                         what runs, and where
   puna config set port 8080           from the next start on
   puna stop
@@ -43,6 +56,10 @@ Examples:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line and return the exit code."""
+    if os.environ.get(COMPLETION_VARIABLE):
+        from puna.cli.completion import complete
+
+        return complete(build_app)
     given = list(arguments) or ["--help"]
     return guarded(lambda: _invoke(build_app(given[0]), given))
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, inspect
 
+from puna.config.remote_models import read_remote_models
 from puna.config.settings import Settings
+from puna.domain.remote import RemoteModel
 from puna.limits.rates import parse_rates
 
 
@@ -26,7 +28,7 @@ class Kind(StrEnum):
 EMPTY_LIST = "none"
 """The one item that stands for no item: an empty variable counts as not set, and a flag needs a value."""
 
-Value = str | int | float | bool | None | Path | tuple[str | Path, ...]
+Value = str | int | float | bool | None | Path | tuple[str | Path | RemoteModel, ...]
 """What a setting can be."""
 
 
@@ -120,6 +122,8 @@ def check(name: str, value: object, base: Path) -> Value:
         return None
     if setting.kind is Kind.LIST and value == [EMPTY_LIST]:
         return ()
+    if name == "remote_models":
+        return read_remote_models(value)
     try:
         checked: Value = msgspec.convert(value, _types()[name], dec_hook=lambda _, text: _to_path(text, base))
     except msgspec.ValidationError as error:

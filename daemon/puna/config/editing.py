@@ -6,7 +6,7 @@ from pathlib import Path
 import tomlkit
 
 from puna.config.definitions import EMPTY_LIST, Kind, Setting, Value, check
-from puna.config.sources import find_setting, read_file
+from puna.config.sources import UNQUOTED, find_setting, read_file
 from puna.config.values import parse
 from puna.errors import ConfigError
 from puna.files import write_private
@@ -19,7 +19,8 @@ def set_value(config_file: Path, name: str, texts: Sequence[str]) -> Value:
     try:
         value = check(name, written, config_file.parent)
     except ValueError as error:
-        raise ConfigError(f"{name} must be {error}, not {' '.join(texts)!r}.", field=name) from error
+        given = "" if name in UNQUOTED else f", not {' '.join(texts)!r}"
+        raise ConfigError(f"{name} must be {error}{given}.", field=name) from error
     document = _read(config_file)
     document[name] = written
     if not document.as_string().endswith("\n"):

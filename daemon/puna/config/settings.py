@@ -10,12 +10,16 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from puna.domain.dialects import DialectName
+from puna.domain.model_tools import ModelTool
+from puna.domain.remote import RemoteModel
 
 MIB = 1024 * 1024
 
 _Seconds = Annotated[float, Meta(ge=0.1, le=86_400)]
 _HostName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
 _Alias = Annotated[str, Meta(pattern=r"^[^=]+=.+$")]
+_Address = Annotated[str, Meta(pattern=r"^https?://[^/\s?#]+[^\s?#]*$")]
+_Server = Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")]
 _Origin = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*://[^/\s?#]+$")]
 
 
@@ -54,6 +58,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         tuple[Path, ...],
         Meta(description="Folders in which GGUF files are found.", extra={"allowed": "a list of folders"}),
     ] = ()
+    use_models_of: Annotated[
+        tuple[ModelTool, ...],
+        Meta(
+            description="Other programs whose models are listed too, in place; nothing of theirs is changed.",
+            extra={"allowed": f"a list of {', '.join(ModelTool)}"},
+        ),
+    ] = ()
     model_aliases: Annotated[
         tuple[_Alias, ...],
         Meta(
@@ -61,6 +72,51 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra={"allowed": "a list such as llama3.2:1b=demo"},
         ),
     ] = ()
+    remote_models: Annotated[
+        tuple[RemoteModel, ...],
+        Meta(
+            description="Models that other OpenAI-compatible engines serve; see docs/remote-models.md.",
+            extra={
+                "allowed": "a list of tables with `name` and `url`, or of texts such as "
+                "`big=http://gpu-box:8000/v1 model=org/model`"
+            },
+        ),
+    ] = ()
+    hub_endpoint: Annotated[
+        _Address | None,
+        Meta(
+            description="The Hugging Face Hub, or a mirror of it; auto asks HF_ENDPOINT, else https://huggingface.co.",
+            extra={"allowed": "an address such as https://huggingface.co"},
+        ),
+    ] = None
+    hub_cache: Annotated[
+        Path | None,
+        Meta(
+            description="Folder for downloaded models; auto is the Hub's own (HF_HOME), shared with other programs.",
+            extra={"allowed": "a folder"},
+        ),
+    ] = None
+    hub_token_file: Annotated[
+        Path | None,
+        Meta(
+            description="File with the Hub's token; auto is the Hub's own, which `hf auth login` writes. "
+            "HF_TOKEN comes before it.",
+            extra={"allowed": "a file"},
+        ),
+    ] = None
+    offline: Annotated[
+        bool, Meta(description="Never ask the Hub: models on disk work, everything else says so at once.")
+    ] = False
+    download_files: Annotated[
+        int, Meta(ge=1, le=32, description="Files that are downloaded at the same time.")
+    ] = 3
+    download_stall_s: Annotated[
+        _Seconds, Meta(description="Seconds without a byte after which a download connects anew.")
+    ] = 30.0
+    download_reserve_bytes: Annotated[
+        int,
+        Meta(ge=0, le=1024 * 1024 * MIB, description="What downloads leave free on the disk, in bytes."),
+    ] = 512 * MIB
     context_length: Annotated[
         Annotated[int, Meta(ge=256, le=16_777_216)] | None,
         Meta(description="Tokens that one request may use; auto fits it to the model and to memory."),
@@ -76,6 +132,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=0, le=10_000)] | None,
         Meta(description="Layers on the GPU; auto puts there what fits, 0 stays on the CPU."),
     ] = None
+    rpc_servers: Annotated[
+        tuple[_Server, ...],
+        Meta(
+            description="Machines that run llama.cpp's rpc-server and lend their devices to the models here; "
+            "needs a llama.cpp built with RPC.",
+            extra={"allowed": "a list such as gpu-box:50052"},
+        ),
+    ] = ()
     max_loaded_models: Annotated[int, Meta(ge=1, le=64, description="Models in memory at the same time.")] = 2
     idle_timeout_s: Annotated[
         float,

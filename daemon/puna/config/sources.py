@@ -22,6 +22,10 @@ _OTHER_VARIABLES = frozenset({"PUNA_HOME", "PUNA_DEBUG"})
 """Variables that are no settings; everything else that begins with PUNA_ and is close to one is told."""
 
 
+UNQUOTED = frozenset({"remote_models"})
+"""Settings in whose wrong values a key may stand, so that no message repeats them."""
+
+
 class Source(StrEnum):
     """Who set a value."""
 
@@ -119,7 +123,8 @@ def _checked(given: _Given) -> Value:
         return check(setting.name, value, base)
     except ValueError as error:
         place = f"in {origin.place}" if origin.source is Source.FILE else f"set by {origin.place}"
-        message = f"{setting.name} must be {error}, not {_quoted(value)} ({place})."
+        given_value = "" if setting.name in UNQUOTED else f", not {_quoted(value)}"
+        message = f"{setting.name} must be {error}{given_value} ({place})."
         raise ConfigError(message, field=setting.name) from error
 
 

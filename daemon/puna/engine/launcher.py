@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from puna import launch
+from puna.domain.memory import LoadPlan
 from puna.domain.models import ModelEntry
 from puna.engine import remote
 from puna.engine.process import WorkerProcess
@@ -26,6 +27,9 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     slots: int = 8
     threads: int | None = None
     gpu_layers: int | None = None
+    rpc_servers: tuple[str, ...] = ()
+    hidden_variables: frozenset[str] = frozenset()
+    """Variables of the environment that are no business of workers: those with keys of remote models."""
     load_timeout_s: float = 300.0
     generation_timeout_s: float = 600.0
 
@@ -35,17 +39,31 @@ class WorkerLauncher:
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
+        self._processes: list[WorkerProcess] = []
 
-    async def launch(self, entry: ModelEntry, on_progress: Callable[[float], None]) -> remote.RemoteWorker:
-        """Start a child and let it load the model; see `puna.residency.ports.Launcher`."""
+    async def launch(
+        self, entry: ModelEntry, on_progress: Callable[[float], None], plan: LoadPlan | None = None
+    ) -> remote.RemoteWorker:
+        """Start a child and let it load the model; see `puna.residency.ports.Launcher`.
+
+        Without a plan it is loaded as the settings say, whatever memory there is.
+        """
         process = await WorkerProcess.start(
-            launch.child_command("worker"), launch.child_environment(), self.log_file(entry.id)
+            launch.child_command("worker"),
+            launch.child_environment(hidden=self._options.hidden_variables),
+            self.log_file(entry.id),
         )
+        self._processes = [each for each in self._processes if each.is_running]
+        self._processes.append(process)
         try:
-            return await self._load(process, entry, on_progress)
+            return await self._load(process, entry, on_progress, plan or self._unplanned())
         except BaseException:
             await asyncio.shield(process.end(_FAILED_LOAD_GRACE_S))
             raise
+
+    def worker_pids(self) -> list[int]:
+        """Return the processes of all workers that run or load."""
+        return [process.pid for process in self._processes if process.is_running]
 
     def log_file(self, model_id: str) -> Path:
         """Return where the worker of a model writes its log."""
@@ -53,14 +71,14 @@ class WorkerLauncher:
         return self._options.log_dir / f"{name or 'model'}.log"
 
     async def _load(
-        self, process: WorkerProcess, entry: ModelEntry, on_progress: Callable[[float], None]
+        self, process: WorkerProcess, entry: ModelEntry, on_progress: Callable[[float], None], plan: LoadPlan
     ) -> remote.RemoteWorker:
         options = self._options
         try:
             async with asyncio.timeout(options.load_timeout_s):
                 return await remote.load(
                     process,
-                    self._message(entry),
+                    self._message(entry, plan),
                     entry.id,
                     on_progress=on_progress,
                     generation_timeout_s=options.generation_timeout_s,
@@ -72,12 +90,18 @@ class WorkerLauncher:
                 "raise load_timeout_s for a slow disk or choose a smaller model."
             ) from None
 
-    def _message(self, entry: ModelEntry) -> Load:
+    def _unplanned(self) -> LoadPlan:
+        return LoadPlan(context_length=self._options.context_length, gpu_layers=self._options.gpu_layers)
+
+    def _message(self, entry: ModelEntry, plan: LoadPlan) -> Load:
         return Load(
             path=str(entry.path),
             kind=entry.kind,
-            context_length=self._options.context_length,
+            context_length=plan.context_length,
+            total_cells=plan.total_cells,
             slots=self._options.slots,
             threads=self._options.threads,
-            gpu_layers=self._options.gpu_layers,
+            gpu_layers=plan.gpu_layers,
+            placement_reason=plan.placement_reason,
+            rpc_servers=self._options.rpc_servers,
         )

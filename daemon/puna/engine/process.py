@@ -1,13 +1,13 @@
 """The child process behind a worker: its pipe, its log and its end."""
 
 import asyncio
-import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from puna.engine.last_words import last_words
 from puna.engine.protocol import (
     HEADER_BYTES,
     FromWorker,
@@ -19,10 +19,6 @@ from puna.engine.protocol import (
 
 _LOG_TAIL_BYTES = 4096
 _LOG_LIMIT_BYTES = 1024 * 1024
-_PATH = re.compile(r"(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\:]+[/\\])+")
-_TRACE = re.compile(r"\s|Traceback|Fatal Python error|(Current t|T)hread 0x|Extension modules:")
-"""Lines of a Python traceback, or of faulthandler's: they stay in the log and reach no client."""
-_LOGGED_LINES = 3
 
 
 class WorkerProcess:
@@ -49,6 +45,11 @@ class WorkerProcess:
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """False once the child's end was seen."""
+        return self._process.returncode is None
 
     async def read(self) -> list[FromWorker] | None:
         """Return the next frame; None when the child has closed its end. Raises `ProtocolError`."""
@@ -105,8 +106,7 @@ class WorkerProcess:
                 text = log.read(_LOG_TAIL_BYTES).decode("utf-8", "replace")
         except OSError:
             return []
-        told = [_PATH.sub("", line).strip() for line in text.splitlines() if not _TRACE.match(line)]
-        return [line for line in told if line][-_LOGGED_LINES:]
+        return last_words(text)
 
 
 def describe_exit(code: int) -> str:

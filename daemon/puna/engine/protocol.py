@@ -34,12 +34,18 @@ class Load(Struct, frozen=True, kw_only=True, tag="load"):
     kind: ModelKind = ModelKind.TEXT
     """What it is loaded for; the worker answers requests of this kind only."""
     context_length: int | None = None
-    """Tokens for one request; None fits it to the model and to memory."""
+    """Tokens for one request; None is what the model was trained for, within reason."""
+    total_cells: int | None = None
+    """Tokens that all requests and the prefix cache share; None is room for some requests of full length."""
     slots: int = 8
     threads: int | None = None
     """Fixed number of threads; None lets the governor choose."""
     gpu_layers: int | None = None
-    """Layers on the GPU; None puts there what fits."""
+    """Layers on the GPU; None puts all there."""
+    placement_reason: str = ""
+    """Why these layers and no more, where the daemon decided it."""
+    rpc_servers: tuple[str, ...] = ()
+    """Other machines whose devices count as GPUs, each `host:port`."""
 
 
 class Generate(Struct, frozen=True, tag="generate"):

@@ -35,6 +35,7 @@ from puna.errors import (
     OverloadedError,
     PunaError,
     WorkerDiedError,
+    WorkerDiedLoadingError,
     error_of_kind,
 )
 
@@ -120,6 +121,11 @@ class RemoteWorker:
             answer = await self._ask(Count(stream.request_id, prompt), stream)
             assert isinstance(answer, int)
             return answer
+
+    async def wait_end(self) -> str:
+        """Return once the child is gone, with how it ended; see `puna.residency.ports.Worker`."""
+        await asyncio.shield(self._pump)
+        return self._how_it_ended or "for no reason that is known"
 
     async def close(self) -> None:
         """End the child; open requests fail. Idempotent."""
@@ -243,4 +249,4 @@ async def load(
     except (ConnectionError, ProtocolError):
         process.kill()
     how = await process.describe_end()
-    raise ModelLoadError(f"The worker died while it loaded {model} ({how}).")
+    raise WorkerDiedLoadingError(f"The worker died while it loaded {model} ({how}).")

@@ -8,14 +8,15 @@ import ctypes
 import pathlib
 
 import llama_cpp
-from llama_cpp import _ctypes_extensions, _ggml
+from llama_cpp import _ctypes_extensions
 
 from puna.domain.models import Device
+from puna.llama import registry
 
 _KINDS = ("cpu", "gpu", "igpu", "accel")
 """`enum ggml_backend_dev_type` in its order."""
 
-_registry = _ggml.libggml
+_registry = registry.library
 _base = _ctypes_extensions.load_shared_library("ggml-base", pathlib.Path(llama_cpp.__file__).parent / "lib")
 
 _registry.ggml_backend_dev_count.restype = ctypes.c_size_t

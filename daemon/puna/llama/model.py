@@ -86,20 +86,6 @@ class Model:
         """Number of transformer blocks."""
         return int(llama_cpp.llama_model_n_layer(self.handle))
 
-    @property
-    def cell_bytes(self) -> int:
-        """Bytes of keys and values that one token takes in an F16 cache, an upper bound for mixed layers."""
-        n_head = max(int(llama_cpp.llama_model_n_head(self.handle)), 1)
-        n_embd = int(llama_cpp.llama_model_n_embd(self.handle))
-        key = self._head_size("key_length") or n_embd // n_head
-        value = self._head_size("value_length") or n_embd // n_head
-        n_head_kv = int(llama_cpp.llama_model_n_head_kv(self.handle)) or n_head
-        return self.n_layer * n_head_kv * (key + value) * 2
-
-    def _head_size(self, key: str) -> int:
-        text = self.metadata(f"{self.architecture}.attention.{key}") or ""
-        return int(text) if text.isdigit() else 0
-
     def chat_template(self, name: str | None = None) -> str | None:
         """Return the model's own Jinja template, the default one or a further one such as `tool_use`, if it has it."""
         encoded = None if name is None else name.encode()

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import psutil
 from msgspec import Struct
 from msgspec.structs import replace
 
+from puna.domain.context_plan import ContextPlan, plan_context
+from puna.domain.memory import BATCH_TOKENS, CACHED_SEQUENCES
 from puna.domain.models import LoadedModel, ModelKind
 from puna.engine.protocol import Load
 from puna.errors import ModelLoadError
@@ -19,7 +20,6 @@ from puna.llama.context import Context
 from puna.llama.model import LlamaError, Model
 from puna.prompting.chat_template import ChatFormatter, choose_formatter
 from puna.worker.adapters import AdapterShelf
-from puna.worker.context_plan import ContextPlan, plan_context
 from puna.worker.cost import CostTable
 from puna.worker.embedding.loading import build_embedding_service
 from puna.worker.engine import Engine
@@ -32,9 +32,8 @@ from puna.worker.sequences import SequencePool
 from puna.worker.service import Service
 from puna.worker.text_service import TextService
 
-_BATCH_TOKENS = 512
-_CACHED_SEQUENCES = 8
-"""Sequences beyond the slots, for prefixes of finished requests."""
+_ENOUGH_CELLS = 1 << 40
+"""What a worker takes memory to hold that nobody planned for."""
 _PROBE_SIZES = (1, 1, 2, 4, 8)
 """The first decode pays for cold memory, so one token is measured twice and the second counts."""
 _PROBE_BUDGET_S = 0.3
@@ -67,10 +66,10 @@ def _build_text_service(
     model = placement.model
     if not model.is_decoder:
         raise ModelLoadError(f"{Path(message.path).name} is an encoder; it does not generate text.")
-    plan = _plan_context(message, placement)
+    plan = _plan_context(message, model)
     governor = start_governor(monitor, fixed=message.threads)
-    n_sequences = message.slots + _CACHED_SEQUENCES
-    batch = Batch(min(_BATCH_TOKENS, plan.total_cells))
+    n_sequences = message.slots + CACHED_SEQUENCES
+    batch = Batch(min(BATCH_TOKENS, plan.total_cells))
     context = Context(
         model,
         n_ctx=plan.total_cells,
@@ -120,6 +119,7 @@ def _describe(
         slots=message.slots,
         threads=threads,
         gpu_layers=placement.gpu_layers,
+        layers=model.n_layer + 1,
         backend=placement.backend,
         backend_reason=placement.reason,
         has_chat_template=model.chat_template() is not None,
@@ -128,17 +128,20 @@ def _describe(
     )
 
 
-def _plan_context(message: Load, placement: Placement) -> ContextPlan:
-    """What the weights will take of this machine's memory is not free: they are mapped and read as they are used."""
-    model = placement.model
-    weights_bytes = 0 if placement.gpu_layers else model.size_bytes
-    return plan_context(
+def _plan_context(message: Load, model: Model) -> ContextPlan:
+    """Keep to what the daemon planned; without a plan, memory is not looked at."""
+    if message.context_length is not None and message.total_cells is not None:
+        return ContextPlan(message.context_length, message.total_cells)
+    plan = plan_context(
         trained=model.n_ctx_train,
         wanted=message.context_length,
         slots=message.slots,
-        cell_bytes=model.cell_bytes,
-        free_bytes=max(0, psutil.virtual_memory().available - weights_bytes),
+        free_cells=_ENOUGH_CELLS,
+        fair_cells=_ENOUGH_CELLS,
+        least=1,
     )
+    assert plan is not None
+    return plan
 
 
 def _measure(context: Context, batch: Batch) -> CostTable:

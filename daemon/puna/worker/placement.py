@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from puna.engine.protocol import Load
-from puna.llama import devices
+from puna.llama import devices, rpc
 from puna.llama.model import LlamaError, Model
 
 
@@ -20,19 +20,26 @@ class Placement(Struct, frozen=True):
 
 
 def load_weights(message: Load, on_progress: Callable[[float], None]) -> Placement:
-    """Put all layers on the GPU where there is one; where that fails, run on the CPU and say so.
+    """Put layers on the GPU where there is one. Where that fails, run on the CPU and say so, if nobody planned it:
+    with a plan that is for the daemon to decide, which knows what room there is.
 
     Raises `LlamaError`.
     """
+    rpc.add_servers(message.rpc_servers)
     path = Path(message.path)
     gpu = next((d for d in devices.list_devices() if d.kind in ("gpu", "igpu")), None)
     if message.gpu_layers == 0 or gpu is None:
-        reason = "the setting gpu_layers is 0" if gpu else "this llama.cpp sees no GPU"
+        chosen = message.placement_reason or "the setting gpu_layers is 0"
+        reason = chosen if gpu else "this llama.cpp sees no GPU"
         return Placement(Model(path, n_gpu_layers=0, on_progress=on_progress), 0, "CPU", reason)
     try:
         model = Model(path, n_gpu_layers=message.gpu_layers, on_progress=on_progress)
     except LlamaError as error:
+        if message.total_cells is not None:
+            raise
         model = Model(path, n_gpu_layers=0, on_progress=on_progress)
         return Placement(model, 0, "CPU", f"the model does not fit {gpu.description}: {error}")
     layers = min(message.gpu_layers or model.n_layer + 1, model.n_layer + 1)
-    return Placement(model, layers, gpu.name.rstrip("0123456789"), f"runs on {gpu.description}")
+    return Placement(
+        model, layers, gpu.name.rstrip("0123456789"), message.placement_reason or f"runs on {gpu.description}"
+    )

@@ -1,14 +1,16 @@
-"""Status, shutdown and keys, for the admin token and keys that may manage; metrics for this machine."""
+"""Status, shutdown, models and keys, for the admin token and keys that may manage; metrics for this machine."""
 
 import os
-from typing import Any
 
 from aiohttp import web
 
 import puna
 from puna.api.context import context_of
 from puna.api.control import keys
+from puna.api.control.hardware import hardware
 from puna.api.control.metrics import CONTENT_TYPE, render_metrics
+from puna.api.control.model_routes import MODEL_ROUTES
+from puna.api.control.route import control_route
 from puna.api.control.schema import (
     CREATE_KEY,
     CREATE_ORGANISATION,
@@ -19,11 +21,11 @@ from puna.api.control.schema import (
     StatusReply,
     StoppingReply,
 )
-from puna.api.dialect import Access, Dialect, Handler, Route
+from puna.api.dialect import Access, Dialect, Route
 from puna.api.errors import render_default_error
 from puna.api.exchange import exchange_of
 from puna.api.responses import json_response
-from puna.api.validation import BodySchema
+from puna.domain.hardware import Hardware
 from puna.keys.identity import Scope
 from puna.keys.records import Key, NewKey, Organisation
 from puna.residency.place import Resident
@@ -97,43 +99,23 @@ def _model_status(resident: Resident, *, is_current: bool) -> ModelStatusReply:
     )
 
 
-def _route(
-    method: str,
-    path: str,
-    handler: Handler,
-    reply: object,
-    *,
-    body: BodySchema[Any] | None = None,
-    status: int = 200,
-) -> Route:
-    return Route(
-        method=method,
-        path=path,
-        handler=handler,
-        is_counted=False,
-        scope=Scope.MANAGE,
-        body=body,
-        reply=reply,
-        status=status,
-    )
-
-
 CONTROL = Dialect(
     name="control",
     access=Access.ADMIN,
     prefixes=("/puna",),
     render_error=render_default_error,
     title="Puna",
-    summary="The daemon itself: status, keys and organisations.",
+    summary="The daemon itself: status, hardware, models, downloads, keys and organisations.",
     routes=(
-        _route("GET", "/puna/v1/status", status, StatusReply),
-        _route("POST", "/puna/v1/shutdown", shutdown, StoppingReply),
-        _route("GET", "/puna/v1/keys", keys.list_keys, KeysReply),
-        _route("POST", "/puna/v1/keys", keys.create_key, NewKey, body=CREATE_KEY, status=201),
-        _route("POST", "/puna/v1/keys/first", keys.create_first_key, FirstKeyReply),
-        _route("DELETE", "/puna/v1/keys/{key_id}", keys.revoke_key, Key),
-        _route("GET", "/puna/v1/organisations", keys.list_organisations, OrganisationsReply),
-        _route(
+        control_route("GET", "/puna/v1/status", status, StatusReply),
+        control_route("GET", "/puna/v1/hardware", hardware, Hardware),
+        control_route("POST", "/puna/v1/shutdown", shutdown, StoppingReply),
+        control_route("GET", "/puna/v1/keys", keys.list_keys, KeysReply),
+        control_route("POST", "/puna/v1/keys", keys.create_key, NewKey, body=CREATE_KEY, status=201),
+        control_route("POST", "/puna/v1/keys/first", keys.create_first_key, FirstKeyReply),
+        control_route("DELETE", "/puna/v1/keys/{key_id}", keys.revoke_key, Key),
+        control_route("GET", "/puna/v1/organisations", keys.list_organisations, OrganisationsReply),
+        control_route(
             "POST",
             "/puna/v1/organisations",
             keys.create_organisation,
@@ -141,6 +123,7 @@ CONTROL = Dialect(
             body=CREATE_ORGANISATION,
             status=201,
         ),
+        *MODEL_ROUTES,
     ),
 )
 

@@ -1,12 +1,15 @@
-"""Loading, listing and unloading models."""
+"""Loading, listing and unloading models; those that are not on this machine are downloaded first."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 
 from aiohttp import web
 
 from puna.api.background import background_of
 from puna.api.body import read_body
-from puna.api.context import context_of
+from puna.api.bringing import bring, coming, describe_progress, find_coming, share_of, wait_for
+from puna.api.context import Context, context_of
 from puna.api.exchange import exchange_of
 from puna.api.locallab.replies import (
     ModelReply,
@@ -20,27 +23,70 @@ from puna.api.locallab.schema import LOAD
 from puna.api.locallab.system import active_model
 from puna.api.model_names import find_model, list_models
 from puna.api.responses import json_response
+from puna.domain.downloads import Download
 from puna.domain.models import ModelEntry, ModelState
 from puna.errors import ModelNotFoundError
 from puna.residency.place import Resident
 
+_ANSWER_S = 50.0
+"""LocalLab's clients wait for 60 s."""
+_LONG_S = 3600.0
+
 
 async def load(request: web.Request) -> web.Response:
-    """POST /models/load: puts a model into memory, and answers when it is ready."""
-    body = LOAD.parse(await read_body(request))
-    outcome = await context_of(request).residency.load(body.model)
+    """POST /models/load: puts a model into memory, and answers when it is ready.
+
+    A model that is not on this machine is downloaded first. Where that takes longer than clients wait, the status of
+    the answer is `loading`; to ask again is right then.
+    """
+    body, context = LOAD.parse(await read_body(request)), context_of(request)
+    try:
+        outcome = await context.residency.load(body.model)
+    except ModelNotFoundError as unknown:
+        return json_response(await _bring(context, body.model, unknown))
     return json_response(_loaded_reply(outcome.entry, already_loaded=outcome.already_loaded))
 
 
+async def _bring(context: Context, name: str, unknown: ModelNotFoundError) -> StatusReply:
+    """Download a model and load it, as far as there is time."""
+    began_s = time.monotonic()
+    download = await wait_for(context, await bring(context, name, unknown), _ANSWER_S)
+    if download.is_open:
+        return StatusReply("loading", _describe_coming(name, download))
+    try:
+        async with asyncio.timeout(max(1.0, began_s + _ANSWER_S - time.monotonic())):
+            outcome = await context.residency.load(download.name)
+    except TimeoutError:
+        return StatusReply("loading", f"Model {name} was downloaded and is being loaded; ask again.")
+    return _loaded_reply(outcome.entry, already_loaded=outcome.already_loaded)
+
+
+def _describe_coming(name: str, download: Download) -> str:
+    return f"Model {name} is being downloaded ({describe_progress(download)}); ask again."
+
+
 async def load_in_background(request: web.Request) -> web.Response:
-    """POST /models/load/{model_id}: begins to load a model; `/models/status/{model_id}` tells how far it is."""
-    context = context_of(request)
-    identity = exchange_of(request).identity
-    entry = await find_model(context, identity, request.match_info["model_id"])
+    """POST /models/load/{model_id}: begins to load a model; `/models/status/{model_id}` tells how far it is.
+
+    A model that is not on this machine is downloaded first.
+    """
+    context, name = context_of(request), request.match_info["model_id"]
+    try:
+        entry = await find_model(context, exchange_of(request).identity, name)
+    except ModelNotFoundError as unknown:
+        download = await bring(context, name, unknown)
+        background_of(request).start(_load_later(context, download))
+        return json_response(StatusReply("loading", _describe_coming(name, download)))
     if active_model(context) == entry.id:
         return json_response(_loaded_reply(entry, already_loaded=True))
-    background_of(request).start(context.residency.load(request.match_info["model_id"]))
+    background_of(request).start(context.residency.load(name))
     return json_response(StatusReply("loading", f"Model {entry.id} loading started in background"))
+
+
+async def _load_later(context: Context, download: Download) -> None:
+    while download.is_open:
+        download = await wait_for(context, download, _LONG_S)
+    await context.residency.load(download.name)
 
 
 async def unload(request: web.Request) -> web.Response:
@@ -65,15 +111,23 @@ async def current(request: web.Request) -> web.Response:
 
 
 async def status(request: web.Request) -> web.Response:
-    """GET /models/status/{model_id}: whether a model is in memory, or how far it is on its way there."""
-    context = context_of(request)
-    identity = exchange_of(request).identity
-    entry = await find_model(context, identity, request.match_info["model_id"])
+    """GET /models/status/{model_id}: whether a model is in memory, or how far it is on its way there.
+
+    Of a model that is being downloaded, that is how much of it has arrived.
+    """
+    context, name = context_of(request), request.match_info["model_id"]
+    try:
+        entry = await find_model(context, exchange_of(request).identity, name)
+    except ModelNotFoundError:
+        download = find_coming(context, name)
+        if download is None:
+            raise
+        return json_response(_coming_status(name, download))
     return json_response(_status_reply(entry, _resident_of(entry, context.residency.residents())))
 
 
 async def available(request: web.Request) -> web.Response:
-    """GET /models/available and /models/list: all models that can run."""
+    """GET /models/available and /models/list: all models that can run, and those that are being downloaded."""
     return json_response(await _list_models(request))
 
 
@@ -93,10 +147,9 @@ async def _list_models(request: web.Request) -> ModelsReply:
     context = context_of(request)
     residents = context.residency.residents()
     models = await list_models(context, exchange_of(request).identity)
+    here = tuple(_model_reply(name, entry, _resident_of(entry, residents)) for name, entry in models.items())
     return ModelsReply(
-        models=tuple(
-            _model_reply(name, entry, _resident_of(entry, residents)) for name, entry in models.items()
-        ),
+        models=here + tuple(_coming_reply(each) for each in coming(context) if each.name not in models),
         current_model=active_model(context),
     )
 
@@ -108,6 +161,26 @@ def _model_reply(name: str, entry: ModelEntry, resident: Resident | None) -> Mod
         can_load=resident is None or resident.state is not ModelState.FAILED,
         description=entry.description,
         is_loaded=_is_ready(resident),
+    )
+
+
+def _coming_reply(download: Download) -> ModelReply:
+    return ModelReply(
+        id=download.name,
+        name=download.name,
+        can_load=False,
+        description=f"being downloaded: {describe_progress(download)}",
+        is_loaded=False,
+    )
+
+
+def _coming_status(name: str, download: Download) -> ModelStatusReply:
+    return ModelStatusReply(
+        id=name,
+        model_id=name,
+        name=download.name,
+        is_loaded=False,
+        loading_progress=round(share_of(download), 4),
     )
 
 

@@ -187,6 +187,43 @@ class LoadedModelReply(Struct, frozen=True, kw_only=True):
     gpu_layers: int | None
     backend: str | None
     backend_reason: str | None
+    layers: int | None = None
+    layers_reason: str | None = None
+    """Why no more of its layers are on a GPU."""
+    threads_reason: str | None = None
+    trained_context_length: int | None = None
+    context_reason: str | None = None
+    memory_mb: dict[str, int] | None = None
+    """What was set aside for it, by device."""
+
+
+class ProcessorReply(Struct, frozen=True, kw_only=True):
+    """The processor, as models can use it."""
+
+    name: str
+    physical_cores: int
+    logical_cores: int
+    performance_cores: int | None
+    instruction_sets: tuple[str, ...]
+    """Those that this llama.cpp uses."""
+
+
+class SystemMemoryReply(Struct, frozen=True, kw_only=True):
+    """Main memory."""
+
+    total_mb: int
+    available_mb: int
+
+
+class LlamaReply(Struct, frozen=True, kw_only=True):
+    """The llama.cpp that runs the models."""
+
+    version: str
+    """Of llama-cpp-python."""
+    llama_cpp_version: str
+    commit: str
+    backends: tuple[str, ...]
+    """What it was built with: `CPU`, `CUDA`, `Vulkan`, ..."""
 
 
 class SystemInfoReply(Struct, frozen=True, kw_only=True):
@@ -204,6 +241,16 @@ class SystemInfoReply(Struct, frozen=True, kw_only=True):
     threads: int | None
     devices: tuple[DeviceReply, ...]
     models: tuple[LoadedModelReply, ...]
+    system: str
+    cpu: ProcessorReply
+    memory: SystemMemoryReply
+    gpu_reason: str
+    """Whether models can run on a GPU, and why not."""
+    gpu_advice: str | None
+    """What would change that; null where nothing would."""
+    llama: LlamaReply | None
+    """Null where llama.cpp cannot be loaded, or is still being looked at."""
+    llama_error: str | None
 
 
 class StartupReply(Struct, frozen=True, kw_only=True):

@@ -11,20 +11,25 @@ from aiohttp import web
 
 import puna
 from puna.api.context import Context, context_of
+from puna.api.hardware import FRESH_S, describe_hardware
 from puna.api.locallab.replies import (
     CpuReply,
     DeviceReply,
     GpuReply,
     HealthReply,
+    LlamaReply,
     LoadedModelReply,
     MemoryReply,
     NetworkReply,
+    ProcessorReply,
     ResourcesReply,
     SpaceReply,
     StartupReply,
     SystemInfoReply,
+    SystemMemoryReply,
 )
 from puna.api.responses import json_response
+from puna.domain.hardware import LlamaBuild, ModelUse, Processor
 from puna.domain.models import Device, ModelState
 from puna.residency.place import Resident
 
@@ -53,9 +58,11 @@ async def startup_status(request: web.Request) -> web.Response:
 async def info(request: web.Request) -> web.Response:
     """GET /system/info: the machine, the models in memory, and why they run where they do."""
     context = context_of(request)
-    residents = context.residency.residents()
+    hardware = await describe_hardware(context)
+    uses = {use.id: use for use in hardware.models}
     loaded = next((each.loaded for each in _current_first(context) if each.loaded), None)
-    devices = loaded.devices if loaded else ()
+    devices = _devices(context)
+    build, memory = hardware.llama, hardware.machine.memory
     return json_response(
         SystemInfoReply(
             cpu_usage=psutil.cpu_percent(interval=None),
@@ -69,7 +76,19 @@ async def info(request: web.Request) -> web.Response:
             backend_reason=loaded.backend_reason if loaded else None,
             threads=loaded.threads if loaded else None,
             devices=tuple(_device(device) for device in devices),
-            models=tuple(_loaded_model(resident) for resident in residents),
+            models=tuple(
+                _loaded_model(resident, uses.get(resident.entry.id))
+                for resident in context.residency.residents()
+            ),
+            system=hardware.machine.system,
+            cpu=_processor(hardware.machine.processor, build),
+            memory=SystemMemoryReply(
+                total_mb=memory.total_bytes // _MIB, available_mb=memory.available_bytes // _MIB
+            ),
+            gpu_reason=hardware.gpu_use.reason,
+            gpu_advice=hardware.gpu_use.advice,
+            llama=_llama(build) if build else None,
+            llama_error=hardware.llama_error,
         )
     )
 
@@ -77,14 +96,14 @@ async def info(request: web.Request) -> web.Response:
 async def resources(request: web.Request) -> web.Response:
     """GET /resources: processor, memory, disk and graphics cards, in figures."""
     context = context_of(request)
-    loaded = next((each.loaded for each in _current_first(context) if each.loaded), None)
+    context.llama.refresh(max_age_s=FRESH_S)
     cpu_percent = psutil.cpu_percent(interval=None)
     cpu, memory, disk, system = await asyncio.to_thread(_measure, cpu_percent)
     return json_response(
         ResourcesReply(
             cpu=cpu,
             memory=memory,
-            gpu=_gpus(loaded.devices) if loaded else (),
+            gpu=_gpus(_devices(context)),
             disk=disk,
             platform=system,
             server_uptime=round(context.activity.uptime_s, 2),
@@ -107,6 +126,34 @@ def active_model(context: Context) -> str | None:
 def _current_first(context: Context) -> list[Resident]:
     current = context.residency.current
     return ([current] if current is not None else []) + list(context.residency.residents())
+
+
+def _devices(context: Context) -> tuple[Device, ...]:
+    """Return what the last look saw; where it saw no GPU, what a worker did when it was loaded."""
+    known = context.llama.known
+    if known is not None and known.gpus:
+        return known.devices
+    loaded = next((each.loaded for each in _current_first(context) if each.loaded), None)
+    return (loaded.devices if loaded else ()) or (known.devices if known else ())
+
+
+def _processor(processor: Processor, build: LlamaBuild | None) -> ProcessorReply:
+    return ProcessorReply(
+        name=processor.name,
+        physical_cores=processor.physical_cores,
+        logical_cores=processor.logical_cores,
+        performance_cores=processor.performance_cores,
+        instruction_sets=build.instruction_sets if build else (),
+    )
+
+
+def _llama(build: LlamaBuild) -> LlamaReply:
+    return LlamaReply(
+        version=build.binding,
+        llama_cpp_version=build.version,
+        commit=build.commit,
+        backends=tuple(backend.name for backend in build.backends),
+    )
 
 
 def _gpus(devices: Sequence[Device]) -> tuple[GpuReply, ...]:
@@ -138,7 +185,7 @@ def _device(device: Device) -> DeviceReply:
     )
 
 
-def _loaded_model(resident: Resident) -> LoadedModelReply:
+def _loaded_model(resident: Resident, use: ModelUse | None) -> LoadedModelReply:
     loaded = resident.loaded
     return LoadedModelReply(
         id=resident.entry.id,
@@ -152,6 +199,12 @@ def _loaded_model(resident: Resident) -> LoadedModelReply:
         gpu_layers=loaded.gpu_layers if loaded else None,
         backend=loaded.backend if loaded else None,
         backend_reason=loaded.backend_reason if loaded else None,
+        layers=use.layers if use else None,
+        layers_reason=use.layers_reason if use else None,
+        threads_reason=use.threads_reason if use else None,
+        trained_context_length=use.trained_context_length if use else None,
+        context_reason=use.context_reason if use else None,
+        memory_mb={need.device: need.total_bytes // _MIB for need in use.needs} if use else None,
     )
 
 

@@ -3,18 +3,16 @@
 from aiohttp import web
 
 from puna.api.context import context_of
-from puna.api.encoding import encode_json
 from puna.api.exchange import exchange_of
 from puna.api.model_names import list_models
 from puna.api.ollama.descriptions import to_process, to_show, to_tag
 from puna.api.ollama.door import find, now, read
 from puna.api.ollama.names import listed_name
-from puna.api.ollama.replies import ProcessesReply, StatusReply, TagsReply, VersionReply
+from puna.api.ollama.replies import ProcessesReply, TagsReply, VersionReply
 from puna.api.ollama.schema import NAME, NameBody
 from puna.api.responses import json_response
-from puna.api.streaming import NDJSON
 from puna.domain.models import LoadedModel, ModelEntry
-from puna.errors import InvalidRequestError, ModelNotFoundError
+from puna.errors import InvalidRequestError
 
 OLLAMA_VERSION = "0.14.0"
 """The version of Ollama that Puna answers like. Clients compare it with what they need (0.6.4 is the most that
@@ -55,24 +53,6 @@ def _loaded(request: web.Request, entry: ModelEntry) -> LoadedModel | None:
 async def version(_: web.Request) -> web.Response:
     """GET /api/version: the version of Ollama that Puna answers like."""
     return json_response(VersionReply(OLLAMA_VERSION))
-
-
-async def pull(request: web.Request) -> web.Response:
-    """POST /api/pull: a model that is there is pulled already."""
-    body = await read(request, NAME)
-    name = name_in(body)
-    try:
-        await find(request, name)
-    except ModelNotFoundError as unknown:
-        raise ModelNotFoundError(
-            f"{unknown.message} Puna cannot download models yet; put a GGUF file into one of the folders "
-            "of the setting model_folders."
-        ) from None
-    success = StatusReply("success")
-    if body.stream is False:
-        return json_response(success)
-    lines = [encode_json(line) + b"\n" for line in (StatusReply("pulling manifest"), success)]
-    return web.Response(body=b"".join(lines), content_type=NDJSON)
 
 
 async def refuse_create(_: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from aiohttp import web
 from puna.api.context import context_of
 from puna.api.ollama.door import find, read
 from puna.api.ollama.models import name_in
-from puna.api.ollama.names import other_form, plain_name
+from puna.api.ollama.names import find_by_name, other_form, plain_name
 from puna.api.ollama.schema import COPY, NAME
 from puna.errors import InvalidRequestError, ModelNotFoundError
 
@@ -24,17 +24,13 @@ async def copy(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """DELETE /api/delete: takes a name away. Files are not Puna's, so it deletes none."""
-    name = name_in(await read(request, NAME))
-    nicknames = context_of(request).nicknames
-    nickname = next((each for each in (name, other_form(name)) if each in nicknames), None)
+    """DELETE /api/delete: takes a name away, or forgets an added file; no file is deleted."""
+    name, context = name_in(await read(request, NAME)), context_of(request)
+    nickname = next((each for each in (name, other_form(name)) if each in context.nicknames), None)
     if nickname is None:
-        entry = await find(request, name)
-        raise InvalidRequestError(
-            f"{entry.id} is a file that Puna did not make, so Puna does not delete it; delete the file yourself.",
-            field="model",
-        )
-    await nicknames.take_back(nickname)
+        await find_by_name(name, context.catalogue.forget)
+    else:
+        await context.nicknames.take_back(nickname)
     return web.Response()
 
 

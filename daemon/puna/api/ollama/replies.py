@@ -219,3 +219,12 @@ class StatusReply(Struct, frozen=True):
     """A line of a pull."""
 
     status: str
+
+
+class PullReply(Struct, frozen=True, kw_only=True):
+    """How far a file of a pull is."""
+
+    status: str
+    digest: str
+    total: int
+    completed: int

@@ -5,7 +5,7 @@ from aiohttp import web
 from puna.api.completion import complete
 from puna.api.dialect import Access, Dialect, Route
 from puna.api.exchange import exchange_of
-from puna.api.ollama import embeddings, models, nicknames
+from puna.api.ollama import embeddings, models, nicknames, pulling
 from puna.api.ollama.answers import (
     from_chat_completion,
     from_completion,
@@ -126,7 +126,7 @@ DIALECT = Dialect(
         Route(
             method="POST",
             path="/api/pull",
-            handler=models.pull,
+            handler=pulling.pull,
             scope=Scope.MANAGE,
             body=NAME,
             reply=StatusReply,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from puna.domain.memory import LONGEST_INPUT
 from puna.domain.models import LoadedModel, ModelKind
 from puna.engine.protocol import Load
 from puna.errors import ModelLoadError
@@ -21,8 +22,6 @@ from puna.worker.governor import CpuMonitor, start_governor
 from puna.worker.outbox import Outbox
 from puna.worker.placement import Placement
 
-_LONGEST_DEFAULT = 2048
-"""Tokens of an input unless a setting asks for more: an input is one batch, whose cost grows with its square."""
 _PROBE_TOKENS = 8
 
 
@@ -35,7 +34,7 @@ def build_embedding_service(
     """
     model = placement.model
     pooling = _choose_pooling(message, model)
-    limit = plan_length(trained=model.n_ctx_train, wanted=message.context_length, default=_LONGEST_DEFAULT)
+    limit = plan_length(trained=model.n_ctx_train, wanted=message.context_length, default=LONGEST_INPUT)
     batch_tokens = plan_batch_tokens(n_vocab=model.vocabulary.n_tokens)
     governor = start_governor(monitor, fixed=message.threads)
     batch = Batch(batch_tokens if model.pools_last else max(limit, batch_tokens))
@@ -108,6 +107,7 @@ def _describe(message: Load, placement: Placement, limit: int, context: Context,
         slots=message.slots,
         threads=threads,
         gpu_layers=placement.gpu_layers,
+        layers=placement.model.n_layer + 1,
         backend=placement.backend,
         backend_reason=placement.reason,
         has_chat_template=False,

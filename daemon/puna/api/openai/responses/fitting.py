@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from puna.domain.chat import Message, Role
 from puna.domain.generation import ChatPrompt, GenerationRequest
+from puna.errors import ContextOverflowError
 from puna.residency.lease import Lease
 
 _ANSWER_SHARE = 4
@@ -20,18 +21,26 @@ async def fit_conversation(lease: Lease, request: GenerationRequest) -> Generati
     """Return the request with a conversation that fits, as far as leaving out old turns can make it so."""
     prompt, length = request.prompt, lease.loaded.context_length
     assert isinstance(prompt, ChatPrompt)
-    if await lease.count_tokens(prompt) < length:
+    if not length or await _is_shorter(lease, prompt, length):
         return request
     room = length - min(request.max_tokens or length // _ANSWER_SHARE, length // 2)
     shorter = [replace(prompt, messages=messages) for messages in shorten(prompt.messages)]
     fewest, most = 0, len(shorter) - 1
     while fewest < most:
         middle = (fewest + most) // 2
-        if await lease.count_tokens(shorter[middle]) < room:
+        if await _is_shorter(lease, shorter[middle], room):
             most = middle
         else:
             fewest = middle + 1
     return replace(request, prompt=shorter[fewest]) if shorter else request
+
+
+async def _is_shorter(lease: Lease, prompt: ChatPrompt, limit: int) -> bool:
+    """Return whether a prompt has fewer tokens; some engines of remote models do not count what does not fit."""
+    try:
+        return await lease.count_tokens(prompt) < limit
+    except ContextOverflowError:
+        return False
 
 
 def shorten(messages: Sequence[Message]) -> list[tuple[Message, ...]]:

@@ -133,7 +133,8 @@ async def _conclude(
 
 async def _count_tokens(lease: Lease, text: str) -> int:
     """Return the tokens of a text itself, without those that begin every prompt."""
-    if not text:
+    if not text or lease.entry.remote is not None:
+        # Engines count what they answer, and a part of that only by answering it anew.
         return 0
     return await lease.count_tokens(TextPrompt(text)) - await lease.count_tokens(TextPrompt(""))
 
