@@ -43,11 +43,22 @@ async def test_zero_tells_the_chosen_token_alone_and_none_tells_nothing(worker: 
     assert nothing == []
 
 
-async def test_forced_tokens_are_certain(worker: RemoteWorker) -> None:
-    request = GenerationRequest(prompt=STORY, constraint=RegexConstraint("certain"), top_logprobs=2)
-    text, logprobs = await collect(worker, request)
+async def test_forced_tokens_have_the_chances_that_the_model_gave_them(worker: RemoteWorker) -> None:
+    likely, unlikely = [
+        sum(token.logprob for token in (await forced_text(worker, text))[1]) for text in (" a", " zqxj")
+    ]
+    assert unlikely < likely < 0
+
+
+async def test_forced_tokens_are_told_one_by_one(worker: RemoteWorker) -> None:
+    text, logprobs = await forced_text(worker, "certain")
     assert b"".join(token.text for token in logprobs).decode() == text == "certain"
-    assert all(token.logprob == 0 for token in logprobs)
+    assert all(token.logprob < 0 and len(token.top) == 2 for token in logprobs)
+
+
+async def forced_text(worker: RemoteWorker, text: str) -> tuple[str, list[TokenLogprob]]:
+    request = GenerationRequest(prompt=STORY, constraint=RegexConstraint(text), top_logprobs=2)
+    return await collect(worker, request)
 
 
 async def test_what_was_held_back_for_a_stop_string_keeps_its_log_probabilities(worker: RemoteWorker) -> None:

@@ -19,6 +19,7 @@ from puna.errors import GenerationError
 from puna.llama.adapter import Adapter
 from puna.llama.sampler import Sampler
 from puna.llama.vocabulary import Vocabulary
+from puna.worker.constraints import TextConstraint
 from puna.worker.preparation import PreparedRequest
 from puna.worker.sequences import CachedSequence
 
@@ -166,13 +167,7 @@ class Slot:
     def _follow(self, events: list[OutputEvent], vocabulary: Vocabulary, now_s: float | None) -> Progress:
         """Go on behind a token: forced tokens, then every reason to end."""
         if self.constraint is not None:
-            forced = self.constraint.take_forced()
-            self.sampler.accept(forced)
-            self._pushed += len(forced)
-            for token in forced:
-                events += self._append(token, vocabulary)
-            if self.request.top_logprobs is not None:
-                self._logprobs.extend(TokenLogprob(vocabulary.piece(token), 0.0) for token in forced)
+            events += self._take_forced(self.constraint, vocabulary)
             if self.constraint.is_over:
                 return [*events, *self._text.flush()], self._stop_reason()
         if self._text.is_over:
@@ -180,6 +175,15 @@ class Slot:
         if len(self.tokens) >= self._limit or (now_s is not None and self.is_late(now_s)):
             return self.cut(events)
         return events, None
+
+    def _take_forced(self, constraint: TextConstraint, vocabulary: Vocabulary) -> list[OutputEvent]:
+        """Take in the tokens that are the only way on; one at a time where the model's own chances are to be told."""
+        if self.request.top_logprobs is not None:
+            return []
+        forced = constraint.take_forced()
+        self.sampler.accept(forced)
+        self._pushed += len(forced)
+        return [event for token in forced for event in self._append(token, vocabulary)]
 
     def _append(self, token: int, vocabulary: Vocabulary) -> list[OutputEvent]:
         self.tokens.append(token)
