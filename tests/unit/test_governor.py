@@ -2,9 +2,18 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
-from puna.worker.governor import CpuMonitor, CpuTimes, ThreadGovernor, count_cores, read_cpu_times
+from puna.domain.hardware import Processor
+from puna.worker.governor import (
+    CpuMonitor,
+    CpuTimes,
+    ThreadGovernor,
+    count_cores,
+    most_threads,
+    read_cpu_times,
+)
 
 
 def quiet_governor(*, cores: int) -> ThreadGovernor:
@@ -87,3 +96,20 @@ def test_the_real_counters_are_read() -> None:
     assert second.own_s >= first.own_s > 0
     physical, logical = count_cores()
     assert 1 <= physical <= logical
+
+
+def test_slow_cores_and_those_that_a_container_denies_get_no_thread() -> None:
+    def processor(**facts: float) -> Processor:
+        values: dict[str, object] = {
+            "name": "",
+            "architecture": "",
+            "physical_cores": 16,
+            "logical_cores": 24,
+        }
+        return msgspec.convert(values | facts, Processor)
+
+    assert most_threads(processor()) == 16
+    assert most_threads(processor(performance_cores=8)) == 8
+    assert most_threads(processor(usable_cores=2.5)) == 2
+    assert most_threads(processor(usable_cores=0.5)) == 1
+    assert most_threads(processor(performance_cores=8, usable_cores=12.0)) == 8

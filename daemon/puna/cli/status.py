@@ -11,6 +11,8 @@ from puna.client import ControlClient, DaemonStatus, ModelStatus, probe
 from puna.instance import Presence
 from puna.paths import Paths
 
+_CELL = 80
+"""Characters of an error in the table."""
 _HELP = """
 
 \b
@@ -71,7 +73,7 @@ def model_row(model: ModelStatus) -> tuple[str, ...]:
     """Return the cells of a model's row; what is not known is a dash."""
     return (
         model.id,
-        f"{model.state}: {model.error}" if model.error else model.state,
+        f"{model.state}: {_shorten(model.error)}" if model.error else model.state,
         f"{_show(model.busy_slots)} of {_show(model.slots)}",
         _show(model.waiting_requests),
         _show(model.context_length),
@@ -79,6 +81,11 @@ def model_row(model: ModelStatus) -> tuple[str, ...]:
         f"{model.backend} ({model.backend_reason})" if model.backend_reason else _show(model.backend),
         f"{_show(model.prompt_tokens)} + {_show(model.completion_tokens)}",
     )
+
+
+def _shorten(sentence: str) -> str:
+    """Return what fits a cell; `puna logs --worker` has the rest."""
+    return sentence if len(sentence) <= _CELL else f"{sentence[: _CELL - 1].rstrip()}…"
 
 
 def show_duration(seconds: float) -> str:

@@ -10,6 +10,9 @@ from collections.abc import Callable
 import psutil
 from msgspec import Struct
 
+from puna.domain.hardware import Processor
+from puna.hardware.processor import read_processor
+
 _ROUNDING = 0.3
 """A core counts as free while others use less than this much of it."""
 _DOWN_AFTER = 2
@@ -104,12 +107,22 @@ class CpuMonitor:
 
 
 def count_cores() -> tuple[int, int]:
-    """Return physical and logical cores that this process may use."""
+    """Return the cores worth a thread each, and the logical ones that this process may use."""
     logical = psutil.cpu_count() or 1
     process = psutil.Process()
     if hasattr(process, "cpu_affinity"):
         logical = len(process.cpu_affinity() or range(logical))
-    return min(psutil.cpu_count(logical=False) or logical, logical), logical
+    return min(most_threads(read_processor()), logical), logical
+
+
+def most_threads(processor: Processor) -> int:
+    """Return how many threads gain anything: one for each fast core, within what a container allows. Pure.
+
+    Slower cores hold the others up at every barrier, and what a container does not allow is taken away again.
+    """
+    cores = processor.performance_cores or processor.physical_cores
+    allowed = cores if processor.usable_cores is None else int(processor.usable_cores)
+    return max(1, min(cores, allowed))
 
 
 def start_governor(monitor: CpuMonitor, *, fixed: int | None) -> ThreadGovernor:
