@@ -28,8 +28,12 @@ def child_command(role: str, *arguments: str) -> list[str]:
 def child_environment(
     environ: Mapping[str, str] = os.environ, *, hidden: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return the environment for a worker or trainer: this one without anything named like a secret, or `hidden`."""
-    return {name: value for name, value in environ.items() if name not in hidden and not _SECRET.match(name)}
+    """Return the environment for a worker or trainer: this one without anything named like a secret, or `hidden`.
+
+    When ggml aborts it shall not start a debugger, whose lines would take the place of its own last words.
+    """
+    kept = {name: value for name, value in environ.items() if name not in hidden and not _SECRET.match(name)}
+    return {"GGML_NO_BACKTRACE": "1"} | kept
 
 
 def spawn_daemon(paths: Paths, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
