@@ -1,0 +1,1 @@
+"""Fine-tuning, the daemon's side."""
