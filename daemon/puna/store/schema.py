@@ -108,7 +108,61 @@ CREATE TABLE downloads (
 """
 """Number 4: downloads; `work` is the `DownloadOrder` as JSON. How far one is, the files on disk tell."""
 
-MIGRATIONS: tuple[str, ...] = (_KEYS, _JOBS, _CONVERSATIONS, _DOWNLOADS)
+_WEBHOOKS = """
+CREATE TABLE webhooks (
+    id TEXT NOT NULL PRIMARY KEY,
+    organisation_id TEXT NOT NULL REFERENCES organisations (id),
+    url TEXT NOT NULL,
+    events TEXT NOT NULL,
+    secret TEXT NOT NULL,
+    disabled_reason TEXT,
+    paused_until REAL NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL
+);
+CREATE INDEX webhooks_of_organisations ON webhooks (organisation_id);
+
+CREATE TABLE webhook_events (
+    id TEXT NOT NULL PRIMARY KEY,
+    type TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (type, job_id)
+);
+CREATE INDEX webhook_events_by_age ON webhook_events (created_at);
+
+CREATE TABLE deliveries (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    webhook_id TEXT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    event_id TEXT NOT NULL REFERENCES webhook_events (id),
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at REAL NOT NULL,
+    failure TEXT,
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    UNIQUE (webhook_id, event_id)
+);
+CREATE INDEX open_deliveries ON deliveries (webhook_id, number) WHERE ended_at IS NULL;
+CREATE INDEX ended_deliveries ON deliveries (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX deliveries_of_events ON deliveries (event_id);
+
+CREATE TABLE delivery_attempts (
+    delivery INTEGER NOT NULL REFERENCES deliveries (number) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    began_at REAL NOT NULL,
+    duration_s REAL NOT NULL,
+    status INTEGER,
+    failure TEXT,
+    PRIMARY KEY (delivery, number)
+) WITHOUT ROWID;
+"""
+"""Number 5: webhooks, the events that they are told, each message to each of them, and the attempts to deliver it.
+
+`webhooks.secret` is a receiver's secret as it is, since every signature needs it; the file has mode 0600.
+"""
+
+MIGRATIONS: tuple[str, ...] = (_KEYS, _JOBS, _CONVERSATIONS, _DOWNLOADS, _WEBHOOKS)
 """Scripts in their order; the database's `user_version` says how many of them it has seen.
 
 Each runs inside a transaction of its own, so none begins or commits one.
