@@ -1,11 +1,12 @@
 """Measures Puna on this machine.
 
-    python3 scripts/bench.py [start] [generate] [typed] [jobs] [residency] [--model FILE] [--runs N] [--tokens N]
+    python3 scripts/bench.py [start|generate|typed|jobs|residency|train ...] [--model FILE] [--runs N] [--tokens N]
 
 start      time to the first healthy answer, memory at rest without a model
 generate   first token, tokens per second of one stream and of eight
 typed      typed objects against free text of the same length
 jobs       a job of 200 tasks against 200 single calls
+train      the cost of a training step in forward passes, for a random model of 150M
 residency  what models claim of memory and what they take, for the model and random ones of 0.3B and 1B
 
 Figures are medians where there are several runs. Compare ratios measured in one run, not times from different
@@ -19,10 +20,11 @@ from benchmarks.generation import measure_generate
 from benchmarks.jobs import measure_jobs
 from benchmarks.residency import measure_residency
 from benchmarks.start import measure_start
+from benchmarks.train import measure_train
 from benchmarks.typed import measure_typed
 from environment import ROOT
 
-_MEASURES = ("start", "generate", "typed", "jobs", "residency")
+_MEASURES = ("start", "generate", "typed", "jobs", "residency", "train")
 
 
 def main() -> None:
@@ -48,6 +50,8 @@ def main() -> None:
         measure_jobs(given.model, min(given.tokens, 60))
     if "residency" in wanted:
         measure_residency(given.model)
+    if "train" in wanted:
+        measure_train(given.runs)
 
 
 if __name__ == "__main__":

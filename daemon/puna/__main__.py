@@ -7,8 +7,8 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one process and return its exit code.
 
-    Children and the daemon live long, so they load no command-line library: `worker` and `probe` are
-    for the daemon only, and `serve` comes through here when its flags need no help or correction.
+    Children and the daemon live long, so they load no command-line library: `worker`, `trainer`, `merger`
+    and `probe` are for the daemon only, and `serve` comes through here when its flags need no help or correction.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     match given:
@@ -20,6 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from puna.worker.probe import run as run_probe
 
             return run_probe(rpc_servers)
+        case ["trainer"]:
+            from puna.trainer import main as run_trainer
+
+            return run_trainer()
+        case ["merger"]:
+            from puna.merging import main as run_merger
+
+            return run_merger()
         case ["serve", *flags]:
             from puna.cli.serve import serve_at_once
 

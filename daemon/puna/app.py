@@ -23,6 +23,7 @@ from puna.api.modelstudio.routes import DIALECT as MODELSTUDIO
 from puna.api.ollama.routes import DIALECT as OLLAMA
 from puna.api.openai.routes import DIALECT as OPENAI
 from puna.api.registry import REGISTRY, Registry
+from puna.api.webhook_desk import WEBHOOKS
 
 DIALECTS: tuple[Dialect, ...] = (
     LOCALLAB,
@@ -73,6 +74,7 @@ def build_app(context: Context) -> web.Application:
     app[CONTEXT] = context
     app[REGISTRY] = registry
     app[POLLS] = Polls()
+    app[WEBHOOKS] = context.webhooks
     app[PUBLISHER] = Publisher(DIALECTS, settings.open_dialects)
     registry.add_routes(app.router)
     app.on_response_prepare.append(add_headers)

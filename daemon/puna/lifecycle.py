@@ -2,13 +2,14 @@
 
 Start: take the lock, open the log, open the database, refuse an address beyond this machine while no key
 exists, bind the sockets, build the services, take up the jobs that are left, forget stored answers that are too
-old, take up downloads, listen, write the endpoint file, catch signals, make the first key if somebody watches,
-tell who started us, load the default model in the background.
+old, take up downloads, deliveries to webhooks and fine-tunings, listen, write the endpoint file, catch signals,
+make the first key if somebody watches, tell who started us, load the default model in the background.
 
 Stop: listen no longer and take no new work, stop downloads, which the next start takes up, let open requests
-finish (`drain_timeout_s`), abort the tasks of jobs, which the next start runs again, and write the results of
-those that ended, end the workers, which gives open streams an error event, close connections, write the last
-counts, remove the endpoint file, close the database, close the log, give back the lock.
+finish (`drain_timeout_s`), stop training, with a checkpoint from which the next start goes on, abort the tasks of
+jobs, which the next start runs again, and write the results of those that ended, end the workers, which gives open
+streams an error event, close connections, write the last counts, remove the endpoint file, close the database,
+close the log, give back the lock.
 Every step is bounded in time; a second signal skips the wait.
 """
 
@@ -48,6 +49,8 @@ from puna.engine.upstream.entry import to_entry
 from puna.engine.upstream.key import KeySource
 from puna.engine.upstream.launcher import UpstreamLauncher
 from puna.errors import PunaError
+from puna.finetune.adapters import AdapterShelf
+from puna.finetune.desk import FinetuneDesk
 from puna.hub.names import HubReference
 from puna.instance import Endpoint, InstanceLock, remove_endpoint, write_endpoint
 from puna.jobs.service import JobService
@@ -59,6 +62,7 @@ from puna.logs import logging_to
 from puna.models.added import AddedFiles
 from puna.models.assembly import open_catalogue
 from puna.models.catalogue import LocalCatalogue
+from puna.models.fingerprints import Fingerprints
 from puna.models.names import parse_aliases
 from puna.models.nicknames import Nicknames
 from puna.paths import Paths
@@ -69,6 +73,8 @@ from puna.services import Services
 from puna.state import StateFile
 from puna.store.database import Database
 from puna.store.usage_counts import read_counts
+from puna.webhooks.address import AddressRules
+from puna.webhooks.service import WebhookService
 
 _log = logging.getLogger(__name__)
 
@@ -159,6 +165,8 @@ class Daemon:
             await services.jobs.start()
             await services.conversations.remove_expired()
             await services.hub.downloads.start()
+            await services.webhooks.start()
+            await services.finetunes.start()
             for bound in sockets:
                 await web.SockSite(runner, bound).start()
             endpoint = self._endpoint(services, sockets)
@@ -171,6 +179,8 @@ class Daemon:
             preload.cancel()
             await self._drain(runner, services)
         finally:
+            await services.finetunes.close()
+            await services.webhooks.close()
             await services.hub.close()
             await services.jobs.close()
             await services.residency.close()
@@ -192,6 +202,8 @@ class Daemon:
         state = await asyncio.to_thread(state_file.read)
         nicknames = Nicknames(state_file, state.nicknames, parse_aliases(settings.model_aliases))
         added = AddedFiles(state_file, state.added_files)
+        adapters, fingerprints = AdapterShelf(paths.adapter_dir), Fingerprints()
+        await adapters.open()
         catalogue = await asyncio.to_thread(
             open_catalogue,
             settings,
@@ -200,6 +212,8 @@ class Daemon:
             added,
             hub_cache=places_of(settings).cache,
             fixed=[to_entry(remote) for remote in settings.remote_models],
+            adapters=adapters,
+            fingerprints=fingerprints,
         )
         look = partial(
             probe,
@@ -217,6 +231,19 @@ class Daemon:
             idle_timeout_s=settings.idle_timeout_s or math.inf,
             queue_limit=settings.queue_limit,
         )
+        rules = AddressRules(allow_loopback=settings.webhook_loopback, allow_private=settings.webhook_private)
+        webhooks = WebhookService.of_database(self._database, rules)
+        desk = await FinetuneDesk.open(
+            settings,
+            paths,
+            self._database,
+            bases=catalogue,
+            adapters=adapters,
+            publisher=webhooks,
+            default_organisation=self._keys.default_organisation.id,
+            hidden=_key_variables(settings),
+            fingerprints=fingerprints,
+        )
         return Services(
             settings=settings,
             paths=paths,
@@ -229,6 +256,10 @@ class Daemon:
             jobs=JobService.of_settings(settings, self._database, residency),
             conversations=Archive.of_settings(settings, self._database),
             hub=self._open_hub(catalogue, nicknames, llama),
+            datasets=desk.datasets,
+            adapters=desk.adapters,
+            finetunes=desk.service,
+            webhooks=webhooks,
             instructions=Instructions(state_file, state.instructions),
             admin_token=secrets.token_urlsafe(32),
             instance=secrets.token_hex(8),

@@ -1,25 +1,20 @@
 """The part of the control API that is about models, downloads and the Hub, for the command line and the tray."""
 
-import http.client
 from collections.abc import Iterator
 from urllib.parse import quote, urlencode
 
-import msgspec
 from msgspec import Struct
 
 from puna.client import ControlClient, connect
 from puna.domain.downloads import Download
 from puna.domain.hub_offers import ModelPage, RepoOffer
 from puna.domain.model_list import ListedModel, ModelList, RemovedModel
-from puna.errors import NotRunningError, PunaError
+from puna.event_stream import follow_events
 from puna.instance import Endpoint
 from puna.paths import Paths
 
 _TIMEOUT_S = 60.0
 """The daemon may ask the Hub three times for one answer, ten seconds each."""
-_STREAM_SILENCE_S = 60.0
-"""A stream says something every ten seconds."""
-_LINE_LIMIT = 1024 * 1024
 
 
 class _Downloads(Struct, frozen=True):
@@ -28,10 +23,6 @@ class _Downloads(Struct, frozen=True):
 
 class _Results(Struct, frozen=True):
     results: tuple[RepoOffer, ...]
-
-
-class _Refusal(Struct, frozen=True):
-    detail: str = "no reason given"
 
 
 class ModelClient(ControlClient):
@@ -88,38 +79,7 @@ class ModelClient(ControlClient):
         if not download.is_open:
             yield download
             return
-        connection = http.client.HTTPConnection(
-            self.endpoint.connect_host, self.endpoint.port, timeout=_STREAM_SILENCE_S
-        )
-        try:
-            path = f"/puna/v1/downloads/{quote(download.id)}?follow=1"
-            connection.request("GET", path, headers={"Authorization": f"Bearer {self.endpoint.token}"})
-            yield from _read_events(connection.getresponse())
-        except (OSError, http.client.HTTPException) as error:
-            raise NotRunningError(f"The connection to Puna was lost ({type(error).__name__}).") from error
-        finally:
-            connection.close()
-
-
-def _read_events(response: http.client.HTTPResponse) -> Iterator[Download]:
-    if response.status != 200:
-        raise PunaError(_refusal(response.read(_LINE_LIMIT)))
-    event = ""
-    while line := response.readline(_LINE_LIMIT):
-        name, _, value = line.rstrip(b"\r\n").partition(b": ")
-        if name == b"event":
-            event = value.decode("ascii", "replace")
-        elif name == b"data" and event == "error":
-            raise PunaError(_refusal(value))
-        elif name == b"data":
-            yield msgspec.json.decode(value, type=Download)
-
-
-def _refusal(body: bytes) -> str:
-    try:
-        return msgspec.json.decode(body, type=_Refusal).detail
-    except msgspec.MsgspecError:
-        return "no reason given"
+        yield from follow_events(self.endpoint, f"/puna/v1/downloads/{quote(download.id)}?follow=1", Download)
 
 
 def connect_models(paths: Paths) -> ModelClient:

@@ -56,6 +56,21 @@ class Paths:
         return self.state_dir / "puna.db"
 
     @property
+    def dataset_dir(self) -> Path:
+        """See `puna.finetune.datasets`."""
+        return self.state_dir / "datasets"
+
+    @property
+    def adapter_dir(self) -> Path:
+        """See `puna.finetune.adapters`."""
+        return self.state_dir / "adapters"
+
+    @property
+    def finetune_dir(self) -> Path:
+        """Checkpoints of fine-tunings."""
+        return self.state_dir / "finetunes"
+
+    @property
     def daemon_log(self) -> Path:
         """The log, rotated."""
         return self.log_dir / "daemon.log"

@@ -10,6 +10,9 @@ from puna.config import Settings
 from puna.conversations.archive import Archive
 from puna.downloads.desk import HubDesk
 from puna.engine.probe import LlamaProbe
+from puna.finetune.adapters import AdapterShelf
+from puna.finetune.datasets.store import DatasetStore
+from puna.finetune.service import FinetuneService
 from puna.jobs.service import JobService
 from puna.keys.ring import KeyRing
 from puna.limits.limiter import Limiter
@@ -17,6 +20,7 @@ from puna.models.nicknames import Nicknames
 from puna.paths import Paths
 from puna.residency.coordinator import Coordinator
 from puna.store.database import Database
+from puna.webhooks.service import WebhookService
 
 __all__ = ["Activity", "Instructions", "Services"]
 
@@ -36,6 +40,10 @@ class Services:
     jobs: JobService
     conversations: Archive
     hub: HubDesk
+    datasets: DatasetStore
+    adapters: AdapterShelf
+    finetunes: FinetuneService
+    webhooks: WebhookService
     instructions: Instructions
     admin_token: str = field(repr=False)
     instance: str

@@ -12,7 +12,7 @@ import pytest
 from fakes.fake_hub import FakeHub, run_fake_hub
 from fakes.running_daemon import ADMIN_TOKEN, RunningDaemon, run_daemon, until
 from fakes.scripted_model import entry_of
-from puna.api.control import downloads as control_downloads
+from puna.api.control import following
 from puna.config import Settings
 from puna.domain.downloads import Download, DownloadState
 from puna.keys.identity import Scope
@@ -105,7 +105,7 @@ async def test_what_is_unknown_is_told(admin: aiohttp.ClientSession) -> None:
 async def test_a_stream_says_something_now_and_then(
     admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_downloads, "_HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(following, "_HEARTBEAT_S", 0.01)
     async with asyncio.timeout(5), admin.get("/puna/v1/downloads?follow=1") as response:
         assert await response.content.readline() == b": downloads of Puna\n"
         assert await response.content.readuntil(b": still there\n\n")

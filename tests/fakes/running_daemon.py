@@ -21,6 +21,8 @@ from puna.domain.hardware import Backend, LlamaBuild
 from puna.domain.models import Device
 from puna.downloads.desk import HubDesk
 from puna.engine.probe import LlamaProbe
+from puna.finetune.adapters import AdapterShelf
+from puna.finetune.desk import FinetuneDesk
 from puna.hub.offers import Room
 from puna.jobs.service import JobService
 from puna.keys.identity import Scope
@@ -35,6 +37,8 @@ from puna.residency.coordinator import Coordinator
 from puna.services import Services
 from puna.state import StateFile
 from puna.store.database import Database
+from puna.webhooks.address import AddressRules
+from puna.webhooks.service import WebhookService
 
 ADMIN_TOKEN = "admin-token-of-this-test"
 
@@ -119,6 +123,19 @@ async def run_daemon(
         find_reference=catalogue.reference_of,
         measure_room=lambda: Room(8 << 30, 16 << 30),
     )
+    keys = KeyRing.read(database, time.time)
+    adapters = AdapterShelf(paths.adapter_dir)
+    await adapters.open()
+    webhooks = WebhookService.of_database(database, AddressRules())
+    desk = await FinetuneDesk.open(
+        settings,
+        paths,
+        database,
+        bases=catalogue,
+        adapters=adapters,
+        publisher=webhooks,
+        default_organisation=keys.default_organisation.id,
+    )
     services = Services(
         settings=settings,
         paths=paths,
@@ -126,11 +143,15 @@ async def run_daemon(
         nicknames=nicknames,
         residency=residency,
         database=database,
-        keys=KeyRing.read(database, time.time),
+        keys=keys,
         limits=Limiter(parse_rates(settings.rate_limits), clock),
         jobs=JobService.of_settings(settings, database, residency),
         conversations=Archive.of_settings(settings, database),
         hub=hub,
+        datasets=desk.datasets,
+        adapters=desk.adapters,
+        finetunes=desk.service,
+        webhooks=webhooks,
         instructions=Instructions(state_file, state.instructions),
         admin_token=ADMIN_TOKEN,
         instance="instance-of-this-test",
@@ -147,8 +168,12 @@ async def run_daemon(
         stack.push_async_callback(residency.close)
         stack.push_async_callback(services.jobs.close)
         stack.push_async_callback(hub.close)
+        stack.push_async_callback(webhooks.close)
+        stack.push_async_callback(desk.service.close)
         await services.jobs.start()
         await hub.downloads.start()
+        await webhooks.start()
+        await desk.service.start()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield RunningDaemon(runner.addresses[0][1], services, launcher, app, stops)
 

@@ -38,7 +38,7 @@ async def read_body(request: web.Request) -> bytes:
     if exchange.early_body is not None:
         early, exchange.early_body = exchange.early_body, None
         return early
-    await _invite_body(request)
+    await invite_body(request)
     limit_bytes = exchange.body_limit_bytes
     body = bytearray()
     try:
@@ -58,7 +58,8 @@ async def leave_uninvited(_: web.Request) -> None:
     """Say nothing yet to `Expect: 100-continue`: a body that will be refused is never sent then."""
 
 
-async def _invite_body(request: web.Request) -> None:
+async def invite_body(request: web.Request) -> None:
+    """Answer `Expect: 100-continue`: the body is wanted. Who does not use `read_body` calls it before reading."""
     if request.headers.get("Expect", "").lower() != "100-continue" or request.version < HttpVersion11:
         return
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -12,12 +12,16 @@ from puna.config import Settings
 from puna.conversations.archive import Archive
 from puna.downloads.desk import HubDesk
 from puna.engine.probe import LlamaProbe
+from puna.finetune.adapters import AdapterShelf
+from puna.finetune.datasets.store import DatasetStore
+from puna.finetune.service import FinetuneService
 from puna.jobs.service import JobService
 from puna.keys.ring import KeyRing
 from puna.limits.limiter import Limiter
 from puna.models.nicknames import Nicknames
 from puna.residency.coordinator import Coordinator
 from puna.store.database import Database
+from puna.webhooks.service import WebhookService
 
 
 class Context(Protocol):
@@ -71,6 +75,26 @@ class Context(Protocol):
     @property
     def hub(self) -> HubDesk:
         """Search, model cards and downloads."""
+        ...
+
+    @property
+    def datasets(self) -> DatasetStore:
+        """What models are fine-tuned on; its methods block, so they run in threads."""
+        ...
+
+    @property
+    def adapters(self) -> AdapterShelf:
+        """What came of fine-tunings."""
+        ...
+
+    @property
+    def finetunes(self) -> FinetuneService:
+        """Fine-tunings as jobs."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhookService:
+        """Who is told how fine-tunings end."""
         ...
 
     @property

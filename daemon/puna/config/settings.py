@@ -247,6 +247,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Stored responses of one organisation; of more, the oldest are forgotten.",
         ),
     ] = 10_000
+    dataset_bytes: Annotated[
+        int,
+        Meta(ge=1024, le=4 * 1024 * MIB, description="The largest dataset to fine-tune on, in bytes."),
+    ] = 50 * MIB
+    dataset_rows: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="The most rows of a dataset to fine-tune on.")
+    ] = 100_000
+    webhook_loopback: Annotated[bool, Meta(description="Whether webhooks may point to this machine.")] = True
+    webhook_private: Annotated[
+        bool,
+        Meta(description="Whether webhooks may point to private networks: the home, the office, a VPN."),
+    ] = False
     ionos_organisations: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from puna.config import Settings
 from puna.doctor.finding import Finding, Section, ok, problem, warning
+from puna.domain.finetune import ADAPTER_PREFIX
 from puna.domain.models import ModelEntry, ModelSource
 from puna.errors import PunaError
 from puna.hardware.sizes import show_size
@@ -62,6 +63,8 @@ def look_at_models(settings: Settings, paths: Paths, hub_cache: Path) -> Shelf:
 
 async def _look(catalogue: LocalCatalogue, model: str) -> tuple[Overview, str | None]:
     overview = await catalogue.overview()
+    if model.startswith(ADAPTER_PREFIX):
+        return overview, None  # whether its base is here, only reading all of the base can tell
     try:
         await catalogue.find(model)
     except PunaError as error:

@@ -26,6 +26,8 @@ class ModelSource(StrEnum):
     """A file that a request named by its path; listed until the daemon stops."""
     REMOTE = "remote"
     """The setting `remote_models`; it has no file."""
+    ADAPTER = "adapter"
+    """Fine-tuned here: an adapter on another model."""
 
 
 class ModelEntry(Struct, frozen=True, kw_only=True):
@@ -68,6 +70,15 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     """What the file says, such as `apache-2.0`."""
     remote: RemoteModel | None = None
     """Where the model runs, if not here; it takes no memory of this machine then."""
+    adapter: Path | None = None
+    """The file of the LoRA adapter, where the model is one: it answers in the memory of its base."""
+    base: str = ""
+    """The id of the model that the adapter was trained on; empty for all others."""
+
+    @property
+    def resident_id(self) -> str:
+        """The id of the model that is in memory when this one answers: an adapter's base, else its own."""
+        return self.base or self.id
 
 
 class ModelState(StrEnum):

@@ -6,8 +6,10 @@ from pathlib import Path
 from puna.config import Settings
 from puna.domain.model_tools import ModelTool
 from puna.domain.models import ModelEntry
+from puna.models.adapters import AdaptedModels, AdapterFiles
 from puna.models.added import AddedFiles
 from puna.models.catalogue import LocalCatalogue
+from puna.models.fingerprints import Fingerprints
 from puna.models.known import read_known_models
 from puna.models.tool_folders import tool_folder
 from puna.paths import Paths
@@ -21,10 +23,12 @@ def open_catalogue(
     *,
     hub_cache: Path,
     fixed: Sequence[ModelEntry] = (),
+    adapters: AdapterFiles | None = None,
+    fingerprints: Fingerprints | None = None,
 ) -> LocalCatalogue:
     """Return the catalogue; nothing is looked through yet. Reads small files, so call it in a thread.
 
-    `fixed` are models without a file on this machine.
+    `fixed` are models without a file on this machine, `adapters` what was trained here.
     """
     return LocalCatalogue(
         paths.demo_model,
@@ -36,4 +40,5 @@ def open_catalogue(
         known=read_known_models(paths.known_models),
         added=added,
         fixed=fixed,
+        adapters=AdaptedModels(adapters, fingerprints) if adapters else None,
     )

@@ -13,6 +13,7 @@ from puna.domain.models import ModelEntry, ModelSource
 from puna.errors import InvalidRequestError, ModelLoadError, ModelNotFoundError, PunaError
 from puna.hub.cache import RepoFolder, commit_of
 from puna.hub.names import DEFAULT_REVISION
+from puna.models.adapters import AdaptedModels, expect_usable
 from puna.models.added import AddedFiles
 from puna.models.gguf.defect import file_label, quote
 from puna.models.inspection import Inspected, Inspector, NotAModelError
@@ -63,12 +64,13 @@ class LocalCatalogue:
         known: KnownModels | None = None,
         added: AddedFiles | None = None,
         fixed: Sequence[ModelEntry] = (),
+        adapters: AdaptedModels | None = None,
     ) -> None:
         """Take the built-in demo model, the places to look in, and other names; nothing is read yet.
 
         An alias stands for an id or a path; it wins over an id of the same name. They are read at each look-up,
         so that they may change. `tool_folders` are those of other programs, of which `used_tools` are looked
-        into and the others only offered. `fixed` are models without a file here.
+        into and the others only offered. `fixed` are models without a file here, `adapters` what was trained here.
         """
         self._demo_model = demo_model
         self._aliases = aliases
@@ -83,6 +85,7 @@ class LocalCatalogue:
         self._known = known or KnownModels()
         self._added = added
         self._fixed = {entry.id: entry for entry in fixed}
+        self._adapters = adapters
         self._inspector = Inspector()
         self._runs = SharedRuns()
         self._listing: Listing | None = None
@@ -90,23 +93,29 @@ class LocalCatalogue:
         self._told: set[str] = set()
 
     async def entries(self) -> Sequence[ModelEntry]:
-        """Return all models, the demo model first, the others by id."""
-        return await self._entries_of(await self.refresh())
+        """Return all models, the demo model first, the others by id, adapters last."""
+        models = await self._entries_of(await self.refresh())
+        return [*models, *(each for each in await self._adapted(models) if isinstance(each, ModelEntry))]
 
     async def overview(self) -> Overview:
         """Return the models, what cannot run and why, and what other programs have."""
         listing = await self.refresh()
-        models = await self._entries_of(listing)
+        bases = await self._entries_of(listing)
+        adapted = await self._adapted(bases)
+        models = (*bases, *(each for each in adapted if isinstance(each, ModelEntry)))
         attached = {entry.projector for entry in models}
         used = [folder.path for folder in self._folders]
         used += [self._hub_cache] if self._hub_cache else []
         offers = await self._runs.share("offers", lambda: find_offers(used, self._offered))
         return Overview(
-            models=tuple(models),
-            unusable=tuple(
-                listing.refused[model_id]
-                for model_id in sorted(listing.refused)
-                if listing.refused[model_id].path not in attached
+            models=models,
+            unusable=(
+                *(
+                    listing.refused[model_id]
+                    for model_id in sorted(listing.refused)
+                    if listing.refused[model_id].path not in attached
+                ),
+                *(each for each in adapted if isinstance(each, UnusableFile)),
             ),
             offers=offers,
         )
@@ -123,6 +132,8 @@ class LocalCatalogue:
             return await self._find_demo()
         if name in self._fixed:
             return self._fixed[name]
+        if self._adapters is not None and name in self._adapters:
+            return expect_usable(await self._find_adapted(self._adapters, name))
         listing = self._listing or await self.refresh()
         path = path_in(name)
         if path is not None:
@@ -139,7 +150,10 @@ class LocalCatalogue:
         try:
             return await self.find(name)
         except ModelLoadError:
-            found = look_up(await self.refresh(), self._aliases.get(name, name), None)
+            name = self._aliases.get(name, name)
+            if self._adapters is not None and name in self._adapters:
+                return await self._find_adapted(self._adapters, name)
+            found = look_up(await self.refresh(), name, None)
             if isinstance(found, UnusableFile):
                 return found
             raise
@@ -218,6 +232,20 @@ class LocalCatalogue:
             self._tell(error.message)
             return others
 
+    async def _adapted(self, models: Sequence[ModelEntry]) -> list[ModelEntry | UnusableFile]:
+        return await self._adapters.find_all(models) if self._adapters else []
+
+    async def _find_adapted(self, adapters: AdaptedModels, name: str) -> ModelEntry | UnusableFile:
+        """Return an adapter; where its base is not among what was seen last, after another look."""
+        known = await self._entries_of(self._listing) if self._listing else []
+        found = await adapters.find(name, known)
+        if isinstance(found, ModelEntry):
+            return found
+        found = await adapters.find(name, await self._entries_of(await self.refresh()))
+        if found is None:
+            raise ModelNotFoundError(f"There is no model {name} any more.")
+        return found
+
     async def _pin(self, wanted: Wanted | None) -> Wanted | None:
         """Turn a branch or a tag into the commit that the Hub's cache has for it."""
         if wanted is None or self._hub_cache is None or wanted.reference.revision == DEFAULT_REVISION:
@@ -226,7 +254,7 @@ class LocalCatalogue:
         return wanted.at(await asyncio.to_thread(commit_of, folder, wanted.reference.revision))
 
     def _expect(self, listing: Listing, name: str, wanted: Wanted | None) -> ModelEntry:
-        others = (*self._aliases, *self._fixed)
+        others = (*self._aliases, *self._fixed, *(self._adapters.ids if self._adapters else ()))
         return expect(listing, name, wanted, others=others, known=self._known.names)
 
     async def _is_unchanged(self, listed: Listed) -> bool:
@@ -270,7 +298,12 @@ class LocalCatalogue:
 
     def _is_taken(self, model_id: str) -> bool:
         listing = self._listing or Listing()
-        return listing.is_taken(model_id) or model_id in self._fixed or model_id in self._opened
+        is_adapter = self._adapters is not None and model_id in self._adapters
+        return (
+            is_adapter
+            or any(model_id in each for each in (self._fixed, self._opened))
+            or listing.is_taken(model_id)
+        )
 
     def _check_free(self, model_id: str) -> None:
         if not is_presentable(model_id) or path_in(model_id) is not None:

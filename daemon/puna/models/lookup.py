@@ -43,6 +43,8 @@ def describe_kept(entry: ModelEntry) -> str:
             return "The demo model is a part of Puna and stays."
         case ModelSource.HUB:
             return f"{entry.id} is in the Hub's cache; `puna rm {entry.id}` deletes its files."
+        case ModelSource.ADAPTER:
+            return f"{entry.id} was trained here; `puna adapters rm {entry.id}` deletes it."
         case ModelSource.REMOTE:
             return f"{entry.id} runs elsewhere; take it out of the setting remote_models."
         case _:

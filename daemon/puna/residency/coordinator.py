@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from puna.domain.models import ModelEntry, ModelKind
 from puna.errors import NoModelLoadedError, OverloadedError
@@ -66,6 +67,7 @@ class Coordinator:
         self._arrivals = Arrivals(self, launcher, memory, self._ledger, self._departures)
         self._decision = Decision()
         self._current: str | None = None
+        self._adapter: ModelEntry | None = None
         self._clock = itertools.count(1)
         self._is_stopping = False
         self._is_closed = False
@@ -80,14 +82,16 @@ class Coordinator:
     ) -> AsyncIterator[Lease]:
         """Hold a model in memory, loading it first where needed; None is the current or the default one.
 
+        An adapter is held in the place of its base.
+
         `keep_alive_s` is how long it stays afterwards, infinity for ever: it is pinned then, until another request
         says otherwise. None is the setting. Raises `ModelNotFoundError`, `NoModelLoadedError`, `ModelLoadError`,
         `WorkerDiedError`, `OverloadedError`, or `InvalidRequestError` for a model of another kind.
         """
-        place = await self._place_of(model, kind)
+        entry, place = await self._find(model, kind)
         worker = await self._obtain(place)
         try:
-            yield Lease(place, worker, self._queue_limit)
+            yield Lease(entry, place, worker, self._queue_limit)
         finally:
             self._give_back(place, keep_alive_s)
 
@@ -96,36 +100,46 @@ class Coordinator:
 
         One that was given up, because its worker kept dying, gets another chance.
         """
-        place = await self._place_of(model)
+        entry, place = await self._find(model)
         already_loaded = place.is_ready
         place.deaths = 0
         await self._obtain(place)
         self._current = place.entry.id
+        self._adapter = entry if entry.adapter else None
         self._give_back(place, None)
-        return LoadOutcome(place.entry, already_loaded)
+        return LoadOutcome(entry, already_loaded)
 
     async def unload(self, model: str | None = None) -> ModelEntry | None:
         """Free a model, the current one by default; its open requests fail. None when it is not loaded.
 
-        Raises `ModelNotFoundError` for a name that is no model.
+        The name of an adapter frees its base, with all others that stand on it. Raises `ModelNotFoundError` for a
+        name that is no model.
         """
         name = model or self._current
         if name is None:
             return None
-        model_id = name if name in self._places else (await self._catalogue.find(name)).id
+        model_id = name if name in self._places else (await self._catalogue.find(name)).resident_id
         place = self._places.pop(model_id, None)
         if place is None:
             return None
         if self._current == model_id:
-            self._current = None
+            self._current = self._adapter = None
         await self._free(place)
         return place.entry
 
     @property
     def current(self) -> Resident | None:
-        """The model that requests without a name get, when it is in memory or on its way."""
+        """The model that requests without a name get, when it is in memory or on its way; an adapter as itself."""
         place = self._places.get(self._current) if self._current else None
-        return place.snapshot() if place else None
+        if place is None:
+            return None
+        adapter = self._current_adapter
+        return replace(place.snapshot(), entry=adapter) if adapter else place.snapshot()
+
+    @property
+    def _current_adapter(self) -> ModelEntry | None:
+        """The adapter that was loaded last, as long as its base is the current model."""
+        return self._adapter if self._adapter and self._adapter.base == self._current else None
 
     @property
     def ledger(self) -> Ledger:
@@ -133,7 +147,7 @@ class Coordinator:
         return self._ledger
 
     def residents(self) -> tuple[Resident, ...]:
-        """Return all models in memory, on their way, or failed since their last use."""
+        """Return all models in memory, on their way, or failed since their last use; of adapters, their bases."""
         return tuple(place.snapshot() for place in self._places.values())
 
     def refuse_new_work(self) -> None:
@@ -149,22 +163,30 @@ class Coordinator:
 
     # Requests: each takes a ticket, and gets its lease from `settle`.
 
-    async def _place_of(self, model: str | None, kind: ModelKind | None = None) -> Place:
-        name = model or self._current or self._default_model
+    async def _find(self, model: str | None, kind: ModelKind | None = None) -> tuple[ModelEntry, Place]:
+        """Return what a name means, and the place in which it answers: an adapter's is that of its base."""
+        adapter = self._current_adapter
+        name = model or (adapter.id if adapter else self._current) or self._default_model
         if name is None:
             raise NoModelLoadedError(
                 "No model is currently loaded. Please load a model first using POST /models/load."
             )
         self._check_open()
-        place = self._places.get(name)
-        is_there = place is not None and place.is_underway
-        entry = place.entry if place and is_there else await self._catalogue.find(name)
+        entry = await self._entry_of(name)
         if kind is not None:
             check_kind(entry, kind)
-        place = self._places.setdefault(entry.id, Place(entry))
+        if model is None and self._current is None:
+            self._adapter = entry if entry.adapter else None
+        own = await self._entry_of(entry.base) if entry.base else entry
+        place = self._places.setdefault(own.id, Place(own))
         if not place.is_underway:
-            place.entry = entry  # the file may be another one than the last time
-        return place
+            place.entry = own  # the file may be another one than the last time
+        return entry, place
+
+    async def _entry_of(self, name: str) -> ModelEntry:
+        place = self._places.get(name)
+        is_there = place is not None and place.is_underway
+        return place.entry if place and is_there else await self._catalogue.find(name)
 
     async def _obtain(self, place: Place) -> Worker:
         """Return the model's worker with a lease on it, which `_give_back` ends."""

@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from puna.domain.embedding import Embedding, EmbeddingRequest, Ranking, RankingRequest
 from puna.domain.generation import (
     Completion,
@@ -23,15 +25,17 @@ from puna.residency.refusals import RETRY_AFTER_S
 class Lease:
     """A model that stays in memory while it is held."""
 
-    def __init__(self, place: Place, worker: Worker, queue_limit: int) -> None:
+    def __init__(self, entry: ModelEntry, place: Place, worker: Worker, queue_limit: int) -> None:
+        """`entry` is the model that was asked for: the place's own, or an adapter on it."""
+        self._entry = entry
         self._place = place
         self._worker = worker
         self._queue_limit = queue_limit
 
     @property
     def entry(self) -> ModelEntry:
-        """The model's entry in the catalogue."""
-        return self._place.entry
+        """The model's entry in the catalogue; an adapter's own, where it is one."""
+        return self._entry
 
     @property
     def loaded(self) -> LoadedModel:
@@ -48,6 +52,8 @@ class Lease:
 
         Raises `OverloadedError` when the queue is full, and what `Worker.generate` raises.
         """
+        if self._entry.adapter is not None:
+            request = replace(request, adapter=str(self._entry.adapter))
         with self._counted():
             events = self._worker.generate(request)
             try:

@@ -162,7 +162,16 @@ CREATE TABLE delivery_attempts (
 `webhooks.secret` is a receiver's secret as it is, since every signature needs it; the file has mode 0600.
 """
 
-MIGRATIONS: tuple[str, ...] = (_KEYS, _JOBS, _CONVERSATIONS, _DOWNLOADS, _WEBHOOKS)
+_FINETUNES = """
+CREATE TABLE finetunes (
+    id TEXT NOT NULL PRIMARY KEY,
+    job TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+);
+"""
+"""Number 6: fine-tunings; `job` is the `FinetuneJob` as JSON. What one has learnt, its checkpoint tells."""
+
+MIGRATIONS: tuple[str, ...] = (_KEYS, _JOBS, _CONVERSATIONS, _DOWNLOADS, _WEBHOOKS, _FINETUNES)
 """Scripts in their order; the database's `user_version` says how many of them it has seen.
 
 Each runs inside a transaction of its own, so none begins or commits one.

@@ -3,7 +3,9 @@
 from aiohttp import web
 
 from puna.api.aitextgen.convert import from_completion, to_generation
+from puna.api.aitextgen.finetune import FINETUNE_ROUTES
 from puna.api.aitextgen.schema import GENERATE, GenerateReply
+from puna.api.aitextgen.webhooks import WEBHOOK_ROUTES
 from puna.api.body import read_body
 from puna.api.completion import complete
 from puna.api.context import context_of
@@ -29,7 +31,7 @@ DIALECT = Dialect(
     prefixes=("/v1/aitextgen",),
     render_error=render_default_error,
     title="AITextGen",
-    summary="Text that goes on from a prompt, as AITextGen's document has it.",
+    summary="Text that goes on from a prompt, fine-tuning and webhooks, as AITextGen's document has them.",
     routes=(
         Route(
             method="POST",
@@ -39,5 +41,7 @@ DIALECT = Dialect(
             body=GENERATE,
             reply=GenerateReply,
         ),
+        *FINETUNE_ROUTES,
+        *WEBHOOK_ROUTES,
     ),
 )

@@ -8,18 +8,12 @@ from aiohttp import web
 from puna.api.body import read_body
 from puna.api.context import context_of
 from puna.api.control.download_schema import PULL, DownloadsReply
+from puna.api.control.following import PACE_S, encode_error, with_heartbeats
 from puna.api.encoding import encode_json
-from puna.api.errors import translate_error
 from puna.api.exchange import Exchange, exchange_of
 from puna.api.responses import json_response
 from puna.api.streaming import SSE, send_chunks
-from puna.domain.downloads import Download
 from puna.downloads.service import DownloadService
-from puna.errors import PunaError
-
-_PACE_S = 0.2
-"""The shortest time between two events of a stream; what comes in between is told by the next."""
-_HEARTBEAT_S = 10.0
 
 
 async def list_downloads(request: web.Request) -> web.StreamResponse:
@@ -66,7 +60,7 @@ async def cancel_download(request: web.Request) -> web.Response:
 
 async def _follow(request: web.Request, wanted: str | None) -> web.StreamResponse:
     chunks = _events(_downloads(request), wanted, exchange_of(request))
-    return await send_chunks(request, SSE, chunks, _encode_error)
+    return await send_chunks(request, SSE, chunks, encode_error)
 
 
 async def _events(
@@ -74,7 +68,7 @@ async def _events(
 ) -> AsyncGenerator[bytes]:
     yield b": downloads of Puna\n\n"
     with downloads.listen() as news:
-        async for download in _with_heartbeats(news):
+        async for download in with_heartbeats(news):
             if download is None:
                 yield b": still there\n\n"
             elif wanted in {None, download.id}:
@@ -82,29 +76,8 @@ async def _events(
                 yield b"event: download\ndata: " + encode_json(download) + b"\n\n"
                 if exchange.is_complete:
                     return
-                await asyncio.sleep(_PACE_S)
+                await asyncio.sleep(PACE_S)
     exchange.is_complete = True
-
-
-async def _with_heartbeats(news: AsyncGenerator[Download]) -> AsyncGenerator[Download | None]:
-    """Yield the news, and None now and then: only a write tells that the client has left."""
-    while True:
-        waiting = asyncio.ensure_future(anext(news, None))
-        try:
-            while not waiting.done():
-                await asyncio.wait([waiting], timeout=_HEARTBEAT_S)
-                if not waiting.done():
-                    yield None
-            download = waiting.result()
-        finally:
-            waiting.cancel()
-        if download is None:
-            return
-        yield download
-
-
-def _encode_error(error: PunaError) -> bytes:
-    return b"event: error\ndata: " + encode_json({"detail": translate_error(error).message}) + b"\n\n"
 
 
 def _downloads(request: web.Request) -> DownloadService:

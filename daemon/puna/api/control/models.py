@@ -100,7 +100,7 @@ def to_listed(entry: ModelEntry, states: Mapping[str, ModelState], nicknames: tu
         id=entry.id,
         name=entry.name,
         source=entry.source,
-        state=states.get(entry.id, ModelState.UNLOADED),
+        state=states.get(entry.resident_id, ModelState.UNLOADED),
         size_bytes=entry.size_bytes + entry.projector_size_bytes,
         kind=entry.kind,
         quantisation=entry.quantisation,

@@ -7,6 +7,8 @@ from aiohttp import web
 import puna
 from puna.api.context import context_of
 from puna.api.control import keys
+from puna.api.control.classify import CLASSIFY_ROUTES
+from puna.api.control.exports import EXPORT_ROUTES
 from puna.api.control.hardware import hardware
 from puna.api.control.metrics import CONTENT_TYPE, render_metrics
 from puna.api.control.model_routes import MODEL_ROUTES
@@ -21,6 +23,8 @@ from puna.api.control.schema import (
     StatusReply,
     StoppingReply,
 )
+from puna.api.control.training_routes import TRAINING_ROUTES
+from puna.api.control.webhooks import WEBHOOK_ROUTES
 from puna.api.dialect import Access, Dialect, Route
 from puna.api.errors import render_default_error
 from puna.api.exchange import exchange_of
@@ -35,7 +39,7 @@ async def status(request: web.Request) -> web.Response:
     """GET /puna/v1/status: the daemon and its models, in figures."""
     context = context_of(request)
     current = context.residency.current
-    current_id = current.entry.id if current is not None else None
+    current_id = current.entry.resident_id if current is not None else None
     return json_response(
         StatusReply(
             instance=context.instance,
@@ -105,7 +109,7 @@ CONTROL = Dialect(
     prefixes=("/puna",),
     render_error=render_default_error,
     title="Puna",
-    summary="The daemon itself: status, hardware, models, downloads, keys and organisations.",
+    summary="The daemon itself: status, hardware, models, downloads, fine-tuning, keys and organisations.",
     routes=(
         control_route("GET", "/puna/v1/status", status, StatusReply),
         control_route("GET", "/puna/v1/hardware", hardware, Hardware),
@@ -124,6 +128,10 @@ CONTROL = Dialect(
             status=201,
         ),
         *MODEL_ROUTES,
+        *TRAINING_ROUTES,
+        *EXPORT_ROUTES,
+        *WEBHOOK_ROUTES,
+        *CLASSIFY_ROUTES,
     ),
 )
 

@@ -28,6 +28,7 @@ from puna.api.lamini.replies import (
     VersionReply,
 )
 from puna.api.lamini.schema import COMPLETION, RESERVATION, STREAMING, CompletionBody
+from puna.api.lamini.train import TRAIN_PREFIXES, TRAIN_ROUTES
 from puna.api.model_names import acquire_model
 from puna.api.responses import json_response
 from puna.domain.generation import Completion
@@ -38,6 +39,7 @@ _ENDPOINTS = (
     EndpointReply("streaming_completions", "/v1/streaming_completions"),
     EndpointReply("streaming_completions", "/v3/streaming_completions"),
     EndpointReply("batch_completions", "/v1/batch_completions"),
+    EndpointReply("train", "/v1/train"),
 )
 
 
@@ -104,10 +106,11 @@ DIALECT = Dialect(
         "/v1/batch_completions",
         "/v1/version",
         "/v1/reservation",
+        *TRAIN_PREFIXES,
     ),
     render_error=render_error,
     title="Lamini",
-    summary="Completions, also as typed objects, whole or polled, as Lamini's document and clients have them.",
+    summary="Completions, also as typed objects, whole or polled, and training, as Lamini's clients have them.",
     routes=(
         Route(
             method="POST",
@@ -166,5 +169,6 @@ DIALECT = Dialect(
         Route(
             method="POST", path="/v1/reservation", handler=reserve, body=RESERVATION, reply=ReservationReply
         ),
+        *TRAIN_ROUTES,
     ),
 )

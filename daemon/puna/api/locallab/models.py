@@ -200,7 +200,7 @@ def _loaded_reply(entry: ModelEntry, *, already_loaded: bool) -> StatusReply:
 
 
 def _resident_of(entry: ModelEntry, residents: Sequence[Resident]) -> Resident | None:
-    return next((resident for resident in residents if resident.entry.id == entry.id), None)
+    return next((resident for resident in residents if resident.entry.id == entry.resident_id), None)
 
 
 def _is_ready(resident: Resident | None) -> bool:

@@ -47,7 +47,7 @@ async def show(request: web.Request) -> web.Response:
 
 def _loaded(request: web.Request, entry: ModelEntry) -> LoadedModel | None:
     residents = context_of(request).residency.residents()
-    return next((each.loaded for each in residents if each.entry.id == entry.id), None)
+    return next((each.loaded for each in residents if each.entry.id == entry.resident_id), None)
 
 
 async def version(_: web.Request) -> web.Response:
