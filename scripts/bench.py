@@ -1,12 +1,13 @@
 """Measures Puna on this machine.
 
-    python3 scripts/bench.py [start|generate|typed|jobs|residency|train ...] [--model FILE] [--runs N] [--tokens N]
+    python3 scripts/bench.py [WHAT ...] [--model FILE] [--runs N] [--tokens N]
 
 start      time to the first healthy answer, memory at rest without a model
 generate   first token, tokens per second of one stream and of eight
 typed      typed objects against free text of the same length
 jobs       a job of 200 tasks against 200 single calls
 train      the cost of a training step in forward passes, for a random model of 150M
+finetune   a model that learns three labels: accuracy before and after, and the time
 residency  what models claim of memory and what they take, for the model and random ones of 0.3B and 1B
 
 Figures are medians where there are several runs. Compare ratios measured in one run, not times from different
@@ -16,6 +17,7 @@ machines: `generate` puts the same requests through llama-cpp-python's own `Llam
 import argparse
 from pathlib import Path
 
+from benchmarks.finetune import measure_finetune
 from benchmarks.generation import measure_generate
 from benchmarks.jobs import measure_jobs
 from benchmarks.residency import measure_residency
@@ -24,7 +26,7 @@ from benchmarks.train import measure_train
 from benchmarks.typed import measure_typed
 from environment import ROOT
 
-_MEASURES = ("start", "generate", "typed", "jobs", "residency", "train")
+_MEASURES = ("start", "generate", "typed", "jobs", "residency", "train", "finetune")
 
 
 def main() -> None:
@@ -52,6 +54,8 @@ def main() -> None:
         measure_residency(given.model)
     if "train" in wanted:
         measure_train(given.runs)
+    if "finetune" in wanted:
+        measure_finetune(given.model)
 
 
 if __name__ == "__main__":

@@ -112,6 +112,17 @@ def test_a_labelled_csv_becomes_a_model_that_knows_the_labels(finetunes: Finetun
     assert finetunes.ask("GET", "/puna/v1/adapters")["adapters"] == []
 
 
+def test_accuracy_on_unseen_sentences_goes_from_chance_to_95_percent(finetunes: Finetunes) -> None:
+    job = finetunes.wait_for_end(finetunes.order(finetunes.add(sentences(600)), epochs=3))
+    assert job["before"]["right"] / job["before"]["choices"] < 0.55
+    rows = draw_rows(2, 100, is_test=True)
+    body = {"model": job["adapter_id"], "texts": [row.text for row in rows]}
+    results = finetunes.ask("POST", "/puna/v1/classify", json=body)["results"]
+    right = sum(result["label"] == row.label for result, row in zip(results, rows, strict=True))
+    assert right / len(rows) >= 0.95
+    assert all(0 <= result["probability"] <= 1 for result in results)
+
+
 def test_a_killed_trainer_goes_on_from_its_checkpoint(finetunes: Finetunes) -> None:
     job = finetunes.order(finetunes.add(sentences(90)), epochs=10, checkpoint_every_s=0.3)
     finetunes.wait_for_checkpoint(job)
