@@ -173,7 +173,7 @@ def test_a_report_is_read_from_top_to_bottom() -> None:
         "  bad\ufffd[31m       3   30 %  " + "#" * 15,
         "  Good           1   10 %  " + "#" * 5,
         "dropped: Nothing in 2 rows (4, 9); dropped.",
-        "warning: Labels differ only by case or blanks: `good` (6) and `Good` (1); write each in one way. (rows 7)",
+        "warning: Labels differ only by case or blanks: `good` (6) and `Good` (1); write each in one way. (row 7)",
     ]
 
 

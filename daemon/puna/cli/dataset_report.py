@@ -96,4 +96,5 @@ def _rows(finding: Finding) -> str:
     """Return the numbers of the rows where the sentence does not name them."""
     if finding.code is not FindingCode.LABELS_DIFFER_BY_CASE or not finding.rows:
         return ""
-    return f" (rows {', '.join(map(str, finding.rows))})"
+    word = "row" if len(finding.rows) == 1 else "rows"
+    return f" ({word} {', '.join(map(str, finding.rows))})"

@@ -127,9 +127,9 @@ def to_settings(*, targets: str | None, **figures: float | None) -> TrainingSett
 
 
 def _dataset_id(client: FinetuneClient, data: str, *, json: bool) -> str:
-    """Return the id of a dataset; a file is added first."""
-    path = Path(data)
-    return add_file(client, path, None, json=json).id if path.is_file() else data
+    """Return the id of a dataset; what is no id is a file, which is added first."""
+    is_id = data.startswith("ds_") and not Path(data).is_file()
+    return data if is_id else add_file(client, Path(data), None, json=json).id
 
 
 def _end(client: FinetuneClient, job: FinetuneJob, *, detach: bool, json: bool) -> None:
