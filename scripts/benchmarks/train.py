@@ -5,22 +5,32 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from benchmarks.train_peer import measure_train_peer
 from environment import ROOT, venv_python
+from make_random_model import parse_size
+from random_model.gguf_file import count_tokens
+from random_model.shape import choose_shape
 
 _SIZE = "150M"
+_VOCABULARY_OF = ROOT / "daemon/puna/assets/demo.gguf"
 _ROW_LENGTH = 256
 _RUN = ROOT / "scripts/benchmarks/train_run.py"
 _MIB = 1024 * 1024
 
 
 def measure_train(runs: int) -> None:
-    """Print the cost of a step for a model with random weights, on one thread and on two."""
+    """Print the cost of a step for a model with random weights, on one thread and on two; then that of peft's."""
+    steps: dict[int, dict[str, float]] = {1: {}, 2: {}}
     with tempfile.TemporaryDirectory() as folder:
         for quantisation in ("q8_0", "q4_0", "f16"):
             model = _make(Path(folder), quantisation)
-            for threads in (1, 2):
-                _print(quantisation, threads, _measure(model, threads, runs))
+            for threads, own in steps.items():
+                figures = _measure(model, threads, runs)
+                _print(quantisation, threads, figures)
+                own[quantisation] = figures["step_s"]
             model.unlink()
+    shape = choose_shape(parse_size(_SIZE), count_tokens(_VOCABULARY_OF))
+    measure_train_peer(shape, _ROW_LENGTH, runs, steps)
 
 
 def _make(folder: Path, quantisation: str) -> Path:
