@@ -6,8 +6,8 @@ start      time to the first healthy answer, memory at rest without a model
 generate   first token, tokens per second of one stream and of eight
 typed      typed objects against free text of the same length
 jobs       a job of 200 tasks against 200 single calls
-train      the cost of a training step in forward passes, for a random model of 150M, beside torch and peft where these are
-           installed (PUNA_BENCH_TORCH_PYTHON names the Python that has them)
+train      the cost of a training step in forward passes, for a random model of 150M, beside torch and peft
+           where these are installed (PUNA_BENCH_TORCH_PYTHON names the Python that has them)
 finetune   a model that learns three labels: accuracy before and after, and the time
 residency  what models claim of memory and what they take, for the model and random ones of 0.3B and 1B
 
