@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import msgspec
@@ -23,8 +24,12 @@ class BodySchema(Generic[_Body]):
         """`foreign_names` maps names that other APIs use to the required field that is meant."""
         self.struct = struct
         self._decoder = msgspec.json.Decoder(struct)
-        self._type = inspect.type_info(struct)
         self._foreign_names = foreign_names or {}
+
+    @cached_property
+    def _type(self) -> inspect.Type:
+        """What the struct looks like; only complaints need it, and it takes longer to make than the decoder."""
+        return inspect.type_info(self.struct)
 
     def parse(self, body: bytes) -> _Body:
         """Return the struct. Raises `InvalidRequestError` for everything that is wrong with the body."""

@@ -13,7 +13,6 @@ from puna.engine.trainer_protocol import AddChoices, AddHeldOut, AddSamples, ToT
 from puna.finetune.base_tokens import read_token_names
 from puna.finetune.datasets.splitting import Part, SplitRule, plan_split
 from puna.finetune.rendering import Renderer, answer_of
-from puna.prompting.chat_template import choose_formatter
 
 MOST_HELD_OUT = 200
 """Texts that are kept for measuring: more take time and tell little."""
@@ -30,6 +29,9 @@ ReadSamples = Callable[[], Iterator[Sample]]
 def open_renderer(base: Path, chat_template: str | None) -> Renderer:
     """Return the renderer for a base model. Blocks; raises `PunaError` where its template cannot be used."""
     bos, eos = read_token_names(base)
+    # Imported here: templates bring Jinja, which the daemon needs for nothing else when it starts.
+    from puna.prompting.chat_template import choose_formatter
+
     return Renderer(choose_formatter(chat_template, bos, eos), eos)
 
 

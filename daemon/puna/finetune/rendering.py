@@ -6,6 +6,7 @@ template takes a millisecond. Where stand-ins do not come out as they went in, e
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,7 +14,9 @@ from msgspec.structs import replace
 from puna.domain.chat import Message, Role
 from puna.domain.datasets import Completion, Conversation, Labelled, PlainText, Sample
 from puna.domain.training import TextPart, TextSample
-from puna.prompting.chat_template import ChatFormatter
+
+if TYPE_CHECKING:
+    from puna.prompting.chat_template import ChatFormatter
 
 LABEL_SEPARATOR = ", "
 _QUESTION, _ANSWER = "quaestio7301", "responsum7302"
@@ -40,7 +43,7 @@ class Frame(Struct, frozen=True):
 class Renderer:
     """For one base model; may be used in threads, one at a time."""
 
-    def __init__(self, formatter: ChatFormatter, eos: str) -> None:
+    def __init__(self, formatter: "ChatFormatter", eos: str) -> None:
         """`eos` is the name of the end-of-text token, empty where there is none."""
         self._formatter = formatter
         self._eos = eos

@@ -5,7 +5,6 @@ from functools import lru_cache
 
 from puna.domain.models import ModelKind
 from puna.models.gguf.values import Metadata
-from puna.prompting.output_format import choose_output_format
 
 ENCODERS = frozenset(
     {
@@ -63,6 +62,9 @@ def can_infill(metadata: Metadata) -> bool:
 @lru_cache(_MAX_TEMPLATES)
 def can_think(chat_template: str | None) -> bool:
     """Return whether a template speaks of reasoning."""
+    # Imported here: the daemon starts without it, and a listing remembers what it says.
+    from puna.prompting.output_format import choose_output_format
+
     return choose_output_format(chat_template).knows_reasoning
 
 
