@@ -4,16 +4,12 @@ The daemon sends one `MergeOrder`; the merger answers with `Progressed` and, as 
 `MergeFailed`. The end of the pipe tells it to take back what it has written and to end.
 """
 
-import struct
-
 import msgspec
 from msgspec import Struct
 
 from puna.domain.merging import MergeOrder, MergeProgress, MergeResult
-from puna.engine.protocol import ProtocolError
+from puna.engine.protocol import ProtocolError, to_frame
 from puna.errors import ErrorKind
-
-_HEADER = struct.Struct("<I")
 
 
 class Progressed(Struct, frozen=True, tag="progressed"):
@@ -45,8 +41,7 @@ _from_merger: msgspec.msgpack.Decoder[FromMerger] = msgspec.msgpack.Decoder(From
 
 def encode_frame(message: MergeOrder | FromMerger) -> bytes:
     """Return one frame with this message."""
-    body = _encoder.encode(message)
-    return _HEADER.pack(len(body)) + body
+    return to_frame(_encoder.encode(message))
 
 
 def decode_order(body: bytes) -> MergeOrder:

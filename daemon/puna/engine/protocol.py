@@ -152,7 +152,11 @@ _from_worker = msgspec.msgpack.Decoder(list[FromWorker])
 
 def encode_frame(messages: Sequence[ToWorker] | Sequence[FromWorker]) -> bytes:
     """Return one frame with these messages."""
-    body = _encoder.encode(messages)
+    return to_frame(_encoder.encode(messages))
+
+
+def to_frame(body: bytes) -> bytes:
+    """Return the frame around a body; the protocols of other children use the same."""
     return _HEADER.pack(len(body)) + body
 
 

@@ -5,7 +5,6 @@ The daemon sends `Configure`, the samples in as many messages as it likes, and `
 end of the pipe ends it at once.
 """
 
-import struct
 from collections.abc import Sequence
 
 import msgspec
@@ -20,10 +19,8 @@ from puna.domain.training import (
     TrainingResult,
     TrainingSettings,
 )
-from puna.engine.protocol import ProtocolError
+from puna.engine.protocol import ProtocolError, to_frame
 from puna.errors import ErrorKind
-
-_HEADER = struct.Struct("<I")
 
 
 class Configure(Struct, frozen=True, kw_only=True, tag="configure"):
@@ -135,8 +132,7 @@ _from_trainer = msgspec.msgpack.Decoder(list[FromTrainer])
 
 def encode_frame(messages: Sequence[ToTrainer] | Sequence[FromTrainer]) -> bytes:
     """Return one frame with these messages."""
-    body = _encoder.encode(messages)
-    return _HEADER.pack(len(body)) + body
+    return to_frame(_encoder.encode(messages))
 
 
 def decode_to_trainer(body: bytes) -> list[ToTrainer]:
