@@ -215,22 +215,8 @@ class Daemon:
             adapters=adapters,
             fingerprints=fingerprints,
         )
-        look = partial(
-            probe,
-            command=launch.child_command("probe", *settings.rpc_servers),
-            environment=launch.child_environment(hidden=_key_variables(settings)),
-        )
-        llama = LlamaProbe(look)
-        workers = WorkerLauncher(self._worker_options())
-        residency = Coordinator(
-            catalogue,
-            EngineLauncher(workers, UpstreamLauncher(KeySource(paths.secrets_file))),
-            MachineMemory(llama, self._wish(), workers.worker_pids),
-            default_model=_absolute(settings.model),
-            max_loaded_models=settings.max_loaded_models,
-            idle_timeout_s=settings.idle_timeout_s or math.inf,
-            queue_limit=settings.queue_limit,
-        )
+        llama = self._open_probe()
+        residency = self._open_residency(catalogue, llama)
         rules = AddressRules(allow_loopback=settings.webhook_loopback, allow_private=settings.webhook_private)
         webhooks = WebhookService.of_database(self._database, rules)
         desk = await FinetuneDesk.open(
@@ -265,6 +251,26 @@ class Daemon:
             instance=secrets.token_hex(8),
             request_stop=self.request_stop,
             llama=llama,
+        )
+
+    def _open_probe(self) -> LlamaProbe:
+        look = partial(
+            probe,
+            command=launch.child_command("probe", *self._settings.rpc_servers),
+            environment=launch.child_environment(hidden=_key_variables(self._settings)),
+        )
+        return LlamaProbe(look)
+
+    def _open_residency(self, catalogue: LocalCatalogue, llama: LlamaProbe) -> Coordinator:
+        settings, workers = self._settings, WorkerLauncher(self._worker_options())
+        return Coordinator(
+            catalogue,
+            EngineLauncher(workers, UpstreamLauncher(KeySource(self._paths.secrets_file))),
+            MachineMemory(llama, self._wish(), workers.worker_pids),
+            default_model=_absolute(settings.model),
+            max_loaded_models=settings.max_loaded_models,
+            idle_timeout_s=settings.idle_timeout_s or math.inf,
+            queue_limit=settings.queue_limit,
         )
 
     def _open_hub(self, catalogue: LocalCatalogue, nicknames: Nicknames, llama: LlamaProbe) -> HubDesk:

@@ -54,3 +54,9 @@ def test_what_is_no_secret_does(name: str) -> None:
 def test_no_debugger_talks_over_the_last_words_of_a_child() -> None:
     assert child_environment({}) == {"GGML_NO_BACKTRACE": "1"}
     assert child_environment({"GGML_NO_BACKTRACE": "0"}) == {"GGML_NO_BACKTRACE": "0"}
+
+
+def test_the_daemon_starts_without_what_only_some_requests_need() -> None:
+    code = "import sys, puna.lifecycle; print({'jinja2', 'huggingface_hub', 'numpy', 'llama_cpp'} & sys.modules.keys())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "set()"
