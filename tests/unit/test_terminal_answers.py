@@ -488,6 +488,20 @@ def test_a_refused_answer_and_a_daemon_that_is_gone_are_sentences() -> None:
         drain(ChatDaemon(lambda: endpoint))
 
 
+def test_a_failure_that_waits_behind_its_text_is_told_after_it() -> None:
+    failure = b'data: {"error":{"message":"The worker died."}}\n\n'
+    with daemon({CHAT: (200, [CHUNK, failure])}) as (endpoint, _):
+        stream = ChatDaemon(lambda: endpoint).answer(TALK)
+        # Everything is there before the first look at it.
+        for thread in threading.enumerate():
+            if thread.name == "answer":
+                thread.join(10)
+        assert stream.take(10) == [Piece("a")]
+        with pytest.raises(GenerationError, match=r"The worker died\."):
+            stream.take(10)
+    assert stream.is_over
+
+
 def test_closing_wakes_the_reader_and_the_daemon_sees_it() -> None:
     has_left, may_end = threading.Event(), threading.Event()
 

@@ -38,6 +38,7 @@ class AnswerStream:
             match item:
                 case _Failed(error):
                     if events:
+                        # It is the last one, so that it keeps its place.
                         self._queue.put(item)
                         return events
                     self.is_over = True
@@ -62,6 +63,7 @@ class AnswerStream:
             return
 
     def _read(self) -> None:
+        """Queue the events and one end, which is a failure or not."""
         try:
             for line in self._reply.lines():
                 for event in decode_event(line):
@@ -72,4 +74,5 @@ class AnswerStream:
             self._queue.put(
                 _Failed(PunaError(f"Reading the answer failed ({type(error).__name__}: {error})."))
             )
-        self._queue.put(_Over())
+        else:
+            self._queue.put(_Over())
