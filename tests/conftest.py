@@ -1,6 +1,7 @@
 """Fixtures of all tests, and the strict mode."""
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from puna.paths import Paths
 _IS_STRICT = os.environ.get("PUNA_TEST_STRICT") == "1"
 _NEEDS = "needs "
 """How the reason of a skip begins that is about a missing tool, as in `needs curl`."""
+
+
+def pytest_configure() -> None:
+    """Children take Ctrl-C as they do in a terminal; a shell starts what it puts into the background without it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
