@@ -14,7 +14,8 @@ from puna.instance import Endpoint, Presence, Probe
 from puna.keys.records import Key, KeyWish, NewKey, Organisation
 from puna.paths import Paths
 
-_ANSWER_LIMIT = 4 * 1024 * 1024
+_ANSWER_LIMIT = 64 * 1024 * 1024
+"""Lists of datasets with their reports, of models and of jobs are long."""
 _T = TypeVar("_T")
 
 
@@ -23,6 +24,8 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
 
     id: str
     state: str
+    progress: float | None = None
+    """Of a load, from 0 to 1."""
     slots: int | None = None
     busy_slots: int | None = None
     waiting_requests: int | None = None
@@ -65,8 +68,8 @@ class _Refusal(Struct):
     detail: str
 
 
-class _Acknowledgement(Struct):
-    status: str = ""
+class _Stopping(Struct):
+    at_most_s: float = 0.0
 
 
 class ControlClient:
@@ -87,9 +90,9 @@ class ControlClient:
         """Return what the machine has and what its models use. Errors as for `status`."""
         return self._ask("GET", "/puna/v1/hardware", Hardware)
 
-    def shutdown(self) -> None:
-        """Ask the daemon to stop; it still drains after the answer. Errors as for `status`."""
-        self._ask("POST", "/puna/v1/shutdown", _Acknowledgement)
+    def shutdown(self) -> float:
+        """Ask the daemon to stop, and return how many seconds it may take after the answer. Errors as for `status`."""
+        return self._ask("POST", "/puna/v1/shutdown", _Stopping).at_most_s
 
     def keys(self) -> tuple[Key, ...]:
         """Return the keys that hold. Errors as for `status`."""

@@ -17,6 +17,7 @@
     │   ├── OverloadedError           a queue is full, or the daemon is stopping
     │   ├── GenerationTimeoutError
     │   ├── GenerationError           llama.cpp or the chat template refused this request
+    │   ├── RemoteEngineError         the engine of a remote model failed, or answered with what is no answer
     │   └── StoreError                the disk is full or broken, so nothing was kept
     ├── WorkerError               one worker is lost; the next request gets a new one
     │   ├── ModelLoadError            the file cannot be run
@@ -170,6 +171,10 @@ class GenerationError(RequestError):
     """llama.cpp or the model's chat template refused this request."""
 
     kind = ErrorKind.GENERATION_FAILED
+
+
+class RemoteEngineError(RequestError):
+    """The engine of a remote model failed, refuses Puna's key, or answered with what is no answer."""
 
 
 class StoreError(RequestError):

@@ -25,7 +25,8 @@ def follow_events(
 ) -> Iterator[_T]:
     """Yield what each event of a stream tells, until the daemon ends it; with a body, of the answer to a POST.
 
-    Raises `NotRunningError` when the connection is lost, `PunaError` when the daemon refuses or says that it failed.
+    Raises `NotRunningError` when the connection is lost, `PunaError` when the daemon refuses, says that it failed, or
+    is not understood.
     """
     connection = http.client.HTTPConnection(endpoint.connect_host, endpoint.port, timeout=_SILENCE_S)
     try:
@@ -38,6 +39,10 @@ def follow_events(
         yield from _read(connection.getresponse(), kind)
     except (OSError, http.client.HTTPException) as error:
         raise NotRunningError(f"The connection to Puna was lost ({type(error).__name__}).") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise PunaError(
+            f"{endpoint.url} tells what this program does not understand; restart Puna, it may be of another version."
+        ) from error
     finally:
         connection.close()
 

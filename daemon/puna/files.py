@@ -1,9 +1,11 @@
-"""Writing small files so that a reader, or a crash, never sees half of one."""
+"""Writing files so that a reader, or a crash, never sees half of one."""
 
+import contextlib
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from puna.errors import DaemonError
@@ -31,6 +33,15 @@ def make_private_folder(folder: Path) -> None:
 
 if sys.platform != "win32":
 
+    def _sync_folder(folder: Path) -> None:
+        """Put the new name on the disk. Not every file system can; the file is in its place in any case."""
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
     def _narrow(folder: Path) -> None:
         status = folder.stat()
         if status.st_uid != os.geteuid():
@@ -39,18 +50,31 @@ if sys.platform != "win32":
             folder.chmod(0o700)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a file in one step; the new one has mode 0600. Its folder must exist. Raises `OSError`."""
+def write_private(path: Path, content: bytes, *, is_lasting: bool = True) -> None:
+    """Replace a file in one step; the new one has mode 0600. Its folder must exist. Raises `OSError`.
+
+    It outlives a power cut once this returns, unless it need not be `is_lasting`, which saves the wait for the disk.
+    """
+    write_private_pieces(path, [content], is_lasting=is_lasting)
+
+
+def write_private_pieces(
+    path: Path, pieces: Iterable[bytes | memoryview], *, is_lasting: bool = True
+) -> None:
+    """Do the same with a content that is never in memory as a whole."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            stream.writelines(pieces)
             stream.flush()
-            os.fsync(stream.fileno())
+            if is_lasting:
+                os.fsync(stream.fileno())
         _replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    if is_lasting and sys.platform != "win32":
+        _sync_folder(path.parent)
 
 
 def _replace(temporary: str, path: Path) -> None:

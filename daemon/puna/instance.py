@@ -5,6 +5,7 @@ left over; who holds the lock decides, never the file alone. A look at the lock 
 daemon that starts waits for it a little (`LOCK_WAIT_S`).
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -102,17 +103,27 @@ class InstanceLock:
 
 
 def write_endpoint(paths: Paths, endpoint: Endpoint) -> None:
-    """Tell where this daemon answers; only with the lock held. Raises `OSError`.
+    """Tell where this daemon answers; only with the lock held. Raises `DaemonError`.
 
     From now on the token is kept out of this process's log.
     """
     conceal(endpoint.token)
-    write_private(paths.endpoint_file, msgspec.json.encode(endpoint))
+    try:
+        # Nobody looks for a daemon that a power cut ended.
+        write_private(paths.endpoint_file, msgspec.json.encode(endpoint), is_lasting=False)
+    except OSError as error:
+        raise DaemonError(
+            f"{paths.endpoint_file} cannot be written ({error.strerror}): remove what stands there, or set PUNA_HOME."
+        ) from error
 
 
 def remove_endpoint(paths: Paths) -> None:
-    """Take the file away, as the last thing before the lock is given back. Missing is fine."""
-    paths.endpoint_file.unlink(missing_ok=True)
+    """Take the file away, as the last thing before the lock is given back. Missing is fine.
+
+    One that cannot be removed counts as left over, since the lock is free.
+    """
+    with contextlib.suppress(OSError):
+        paths.endpoint_file.unlink(missing_ok=True)
 
 
 def read_endpoint(file: Path) -> Endpoint | None:

@@ -1,5 +1,6 @@
 """The sockets that the daemon listens on."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -12,13 +13,33 @@ _LOOPBACK = ("127.0.0.1", "::1")
 _BACKLOG = 256
 _TAKEN = {errno.EADDRINUSE, errno.EACCES if sys.platform == "win32" else errno.EADDRINUSE}
 _NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+_OPEN_FILES = 8192
+"""Connections, and what else is open, that the daemon may have at the same time, where the system lets it."""
+
+if sys.platform != "win32":
+    import resource
+
+    def _allow_many_connections() -> None:
+        """Raise the process's own limit on open files: macOS begins with 256, most Linux systems with 1024."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+else:
+
+    def _allow_many_connections() -> None:
+        """Do nothing: Windows has no such limit on sockets."""
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
     """Return bound sockets; `localhost` is both loopback addresses, on one port, where both exist.
 
-    Port 0 takes a free one. Raises `PortInUseError`, or `DaemonError` when the address is not of this machine.
+    Port 0 takes a free one. The process may have many connections from now on. Raises `PortInUseError`, or
+    `DaemonError` when the address is not of this machine.
     """
+    _allow_many_connections()
     first, *others = _LOOPBACK if host == "localhost" else (host,)
     sockets = [_bind_one(first, port)]
     chosen: int = sockets[0].getsockname()[1]

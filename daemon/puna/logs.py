@@ -10,7 +10,7 @@ import logging
 import queue
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
 
@@ -99,7 +99,8 @@ def logging_to(file: Path, *, level: str, file_bytes: int, file_count: int, cons
         own.setLevel(before[2])
         listener.stop()
         for handler in listener.handlers:
-            handler.close()
+            with suppress(OSError):  # what a full disk did not take is lost now
+                handler.close()
 
 
 def _build(handlers: list[logging.Handler]) -> tuple[QueueListener, "_Sender"]:
@@ -142,12 +143,30 @@ class _Sender(QueueHandler):
 
 
 class _RotatingFile(RotatingFileHandler):
-    """A rotating file that goes on while it cannot be renamed, as on Windows when someone reads it."""
+    """A rotating file that goes on while it cannot be renamed, as on Windows when someone reads it, or written."""
 
     def __init__(self, file: Path, file_bytes: int, file_count: int) -> None:
         super().__init__(
             file, maxBytes=file_bytes, backupCount=file_count, encoding="utf-8", errors="backslashreplace"
         )
+        self._failed = self._is_failing = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        self._failed = False
+        super().emit(record)
+        self._is_failing = self._failed
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - named by logging
+        """Say on standard error that a full disk takes no lines, once until it takes some again."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self._failed = True
+        if not self._is_failing and sys.stderr is not None:
+            with suppress(OSError):
+                print(f"puna: the log cannot be written ({error.strerror}).", file=sys.stderr)
 
     def doRollover(self) -> None:  # noqa: N802 - named by logging
         try:

@@ -11,7 +11,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, replacement in (
         # A header, also as JSON, in a dict or in a tuple, whatever its scheme.
         (
-            r"((?:proxy-)?authorization|x-api-key|x-puna-[a-z-]*token)"
+            r"((?:proxy-)?authorization|x-api-key|x-puna-[a-z-]{0,40}token)"
             r"""([\\"']*\s*[:=,]\s*(?:b(?=["']))?[\\"']*)(?:(?:bearer|basic|digest|token)(?:\s|%20|\+)+)?[^\s"',;&]+""",
             rf"\1\2{_HIDDEN}",
         ),

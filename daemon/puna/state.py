@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from puna.errors import DaemonError
+from puna.errors import DaemonError, StoreError
 from puna.files import make_private_folder, write_private
 
 _log = logging.getLogger(__name__)
@@ -57,9 +57,18 @@ class StateFile:
         write_private(self._path, msgspec.json.format(msgspec.json.encode(state), indent=2))
 
     def update(self, change: Callable[[State], State]) -> None:
-        """Replace the state by what `change` makes of it, one change after the other. Errors as `read` and `write`."""
+        """Replace the state by what `change` makes of it, one change after the other.
+
+        Raises `StoreError`, which tells a client nothing of this machine's folders; the old state stands then.
+        """
         with self._updating:
-            self.write(change(self.read()))
+            try:
+                self.write(change(self.read()))
+            except (OSError, DaemonError) as error:
+                _log.error("%s is not written: %s", self._path, error)
+                raise StoreError(
+                    "Nothing was kept: Puna's state file cannot be read or written; `puna logs` says why."
+                ) from error
 
     def _put_aside(self, error: Exception) -> None:
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")

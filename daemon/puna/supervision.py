@@ -18,6 +18,8 @@ EXIT_ALREADY_RUNNING = 75
 """What `puna serve` exits with when another daemon of this user runs (EX_TEMPFAIL of sysexits.h)."""
 
 _POLL_S = 0.05
+_STOP_WAIT_S = 30.0
+"""How long a daemon that answers gets to stop at least."""
 _TERMINATE_WAIT_S = 3.0
 _KILL_WAIT_S = 5.0
 
@@ -75,8 +77,8 @@ def start_daemon(paths: Paths, arguments: Sequence[str], timeout_s: float = 30.0
     return Start(StartOutcome.FAILED, None, exit_code, _output(paths))
 
 
-def stop_daemon(paths: Paths, timeout_s: float = 30.0) -> Stop:
-    """Ask the daemon to stop, wait, and kill it when it takes longer than `timeout_s`.
+def stop_daemon(paths: Paths, timeout_s: float | None = None) -> Stop:
+    """Ask the daemon to stop, wait, and kill it when it takes longer than `timeout_s`, or than it says itself.
 
     One that does not answer gets a signal instead of the question. Only the very process of the endpoint
     file is ever killed. Raises `PunaError` when the daemon refuses to be stopped.
@@ -89,11 +91,12 @@ def stop_daemon(paths: Paths, timeout_s: float = 30.0) -> Stop:
     if endpoint is None or process is None:
         return Stop(StopOutcome.FAILED)
     if found.presence is Presence.RUNNING:
-        client.ControlClient(endpoint).shutdown()
+        wait_s = max(client.ControlClient(endpoint).shutdown(), _STOP_WAIT_S)
+        wait_s = wait_s if timeout_s is None else timeout_s
     else:
         process.terminate()
-        timeout_s = _TERMINATE_WAIT_S
-    if _has_ended(process, timeout_s):
+        wait_s = _TERMINATE_WAIT_S
+    if _has_ended(process, wait_s):
         return Stop(StopOutcome.STOPPED, endpoint)
     return _kill(process, endpoint)
 

@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from puna import client
-from puna.client import ControlClient, ModelStatus
+from puna.client import ControlClient, DaemonStatus, ModelStatus
 from puna.errors import NotRunningError, PunaError
+from puna.event_stream import follow_events
 from puna.files import make_private_folder
 from puna.instance import Endpoint, InstanceLock, Presence, write_endpoint
 from puna.paths import Paths
@@ -70,8 +71,8 @@ def test_the_status_is_read_and_the_token_sent() -> None:
 
 def test_a_stop_is_asked_for() -> None:
     seen: Seen = []
-    with served(200, b'{"status": "stopping"}', seen) as endpoint:
-        ControlClient(endpoint).shutdown()
+    with served(200, b'{"status": "stopping", "at_most_s": 70.5}', seen) as endpoint:
+        assert ControlClient(endpoint).shutdown() == 70.5
     assert seen == [("POST", "/puna/v1/shutdown", f"Bearer {TOKEN}")]
 
 
@@ -95,6 +96,20 @@ def test_another_program_on_the_port_is_recognised(status: int, body: bytes) -> 
         with pytest.raises(PunaError, match="does not answer as Puna does"):
             ControlClient(endpoint).status()
         assert not client.is_answering(endpoint)
+
+
+def test_a_long_list_is_read_to_its_end() -> None:
+    key = b'{"id": "key_1", "name": "%b", "organisation_id": "org_1", "scopes": [], "hint": "", "created_at": 0}'
+    body = b'{"keys": [%b]}' % b", ".join([key % (b"k" * 1000)] * 6000)
+    with served(200, body) as endpoint:
+        assert len(ControlClient(endpoint).keys()) == 6000
+
+
+@pytest.mark.parametrize("data", [b'{"instance": 5}', b"half a th", b'"\xff"'])
+def test_events_of_a_daemon_of_another_version_are_a_sentence(data: bytes) -> None:
+    body = b"event: download\ndata: " + data + b"\n\n"
+    with served(200, body) as endpoint, pytest.raises(PunaError, match="restart Puna"):
+        list(follow_events(endpoint, "/puna/v1/downloads?follow=1", DaemonStatus))
 
 
 def test_a_later_daemon_on_the_same_port_is_not_the_one() -> None:

@@ -1,5 +1,6 @@
 """Files and folders that only their user may read."""
 
+import os
 import stat
 import sys
 from pathlib import Path
@@ -40,6 +41,22 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         write_private(file, b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
     assert file.read_bytes() == b"old"
+
+
+@posix_only
+def test_what_was_written_outlives_a_power_cut_with_its_name_where_it_shall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[bool, bool]] = []
+
+    def note(descriptor: int) -> None:
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), (tmp_path / "kept").exists()))
+
+    monkeypatch.setattr("os.fsync", note)
+    write_private(tmp_path / "kept", b"new")
+    assert synced == [(False, False), (True, True)], "first the content, then the name"
+    write_private(tmp_path / "passing", b"new", is_lasting=False)
+    assert len(synced) == 2
 
 
 @posix_only

@@ -69,6 +69,13 @@ def test_an_endpoint_is_read_back_and_removed(paths: Paths) -> None:
     assert read_endpoint(paths.endpoint_file) is None
 
 
+def test_a_folder_in_the_place_of_the_endpoint_file_is_said_and_hinders_no_stop(paths: Paths) -> None:
+    paths.endpoint_file.mkdir()
+    with pytest.raises(DaemonError, match="remove what stands there"):
+        write_endpoint(paths, make_endpoint())
+    remove_endpoint(paths)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"null", b'{"pid": 1}', b"\xff"])
 def test_a_damaged_endpoint_file_is_none(paths: Paths, content: bytes) -> None:
     paths.endpoint_file.write_bytes(content)

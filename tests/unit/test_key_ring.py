@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,28 @@ async def test_a_client_that_leaves_does_not_undo_its_revoking(ring: KeyRing, da
     await asyncio.gather(revoking, return_exceptions=True)
     assert ring.find(made.secret) is None
     assert await database.run(table.read_keys) == {}
+
+
+@pytest.mark.parametrize("makes", ["key", "first key", "organisation"])
+async def test_what_is_on_disk_is_known_also_when_the_client_left_before(
+    ring: KeyRing, database: Database, makes: str
+) -> None:
+    work: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "key": lambda: ring.create(KeyWish(name="laptop")),
+        "first key": ring.create_first,
+        "organisation": lambda: ring.create_organisation("office"),
+    }
+    making = asyncio.create_task(work[makes]())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    making.cancel()
+    await asyncio.gather(making, return_exceptions=True)
+    on_disk = await database.run(table.read_keys)
+    organisations = await database.run(table.read_organisations)
+    assert making.cancelled()
+    assert ring.keys == tuple(on_disk.values())
+    assert list(ring.organisations) == organisations
+    assert len(on_disk) + len(organisations) == 2
 
 
 async def test_a_key_that_could_not_be_revoked_still_holds(

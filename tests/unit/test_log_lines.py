@@ -91,6 +91,14 @@ def test_logs_prints_the_log_or_says_that_there_is_none(puna: Run, home: Paths) 
     assert puna("logs", "--worker").out == "llama\n"
 
 
+def test_a_line_that_comes_between_the_last_ones_and_the_new_ones_is_told_once(home: Paths) -> None:
+    write(home.daemon_log, "a", "b")
+    follower = LogFollower(home.daemon_log)
+    append(home.daemon_log, "c\n")
+    assert last_lines(home.daemon_log, 50, follower.offset) == ["a", "b"]
+    assert list(follower.new_lines()) == ["c"]
+
+
 def test_following_ends_with_ctrl_c(puna: Run, home: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home.daemon_log, "a")
     rounds = iter([lambda: append(home.daemon_log, "b\n")])

@@ -51,6 +51,17 @@ def test_a_record_is_one_readable_line(tmp_path: Path) -> None:
     assert line[:4].isdigit()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_told_once_and_hinders_nobody(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "daemon.log").symlink_to("/dev/full")
+    with log_in(tmp_path) as log:
+        for number in range(1000):
+            log.info("hello %d", number)
+    assert capfd.readouterr().err == "puna: the log cannot be written (No space left on device).\n"
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_of_a_client_begins_a_line(tmp_path: Path, text: str) -> None:
     with log_in(tmp_path) as log:

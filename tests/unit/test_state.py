@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from puna.errors import DaemonError
+from puna.errors import DaemonError, StoreError
 from puna.state import State, StateFile
 
 
@@ -50,6 +50,16 @@ def test_a_file_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "state.json").mkdir()
     with pytest.raises(DaemonError, match="cannot be read"):
         StateFile(tmp_path / "state.json").read()
+
+
+def test_a_change_that_cannot_be_kept_is_told_without_a_path_and_logged_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state.json").mkdir()
+    with pytest.raises(StoreError) as failed:
+        StateFile(tmp_path / "state.json").update(lambda state: state)
+    assert str(tmp_path) not in failed.value.message
+    assert str(tmp_path) in caplog.text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="access is by lists there, not by modes")

@@ -97,7 +97,10 @@ def read_file(config_file: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise ConfigError(f"{config_file} cannot be read ({error.strerror}).") from error
+        raise ConfigError(
+            f"{config_file} cannot be read ({error.strerror}): make it a file of yours, or set PUNA_HOME to another "
+            "folder."
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{config_file} is not UTF-8 text; save it again as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:

@@ -1,10 +1,12 @@
 """The keys that hold, in memory: who sent a request is known without asking the disk."""
 
+import asyncio
 import hmac
 import logging
+import sqlite3
 from collections.abc import Callable
 from functools import partial
-from typing import Self
+from typing import Self, TypeVar
 
 from msgspec.structs import replace
 
@@ -14,6 +16,7 @@ from puna.keys.secret import PREFIX, hash_secret
 from puna.store.database import Database
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class KeyRing:
@@ -83,13 +86,11 @@ class KeyRing:
 
     async def create(self, wish: KeyWish) -> NewKey:
         """Make a key. Raises `InvalidRequestError` or `StoreError`."""
-        made = await self._database.run(partial(table.insert_key, wish=wish, now=self._now()))
-        return self._add(made)
+        return await self._keep(partial(table.insert_key, wish=wish, now=self._now()), self._add)
 
     async def create_first(self) -> NewKey | None:
         """Make the first key; None when there has been one. Raises `StoreError`."""
-        made = await self._database.run(partial(table.insert_first_key, now=self._now()))
-        return None if made is None else self._add(made)
+        return await self._keep(partial(table.insert_first_key, now=self._now()), self._add)
 
     async def revoke(self, key_id: str) -> Key:
         """End a key, for the very next request already. Raises `NotFoundError` or `StoreError`."""
@@ -107,16 +108,27 @@ class KeyRing:
 
     async def create_organisation(self, name: str) -> Organisation:
         """Make an organisation. Raises `InvalidRequestError` or `StoreError`."""
-        made = await self._database.run(partial(table.insert_organisation, name=name, now=self._now()))
-        self._organisations.append(made)
-        return made
+        return await self._keep(
+            partial(table.insert_organisation, name=name, now=self._now()), self._organisations.append
+        )
 
-    def _add(self, made: NewKey) -> NewKey:
+    async def _keep(self, write: Callable[[sqlite3.Connection], _T], take_in: Callable[[_T], object]) -> _T:
+        """Write something new and take it in: it is known here once it is on disk, also when who asked has left."""
+
+        async def keep() -> _T:
+            made = await self._database.run(write)
+            take_in(made)
+            return made
+
+        return await asyncio.shield(asyncio.create_task(keep()))
+
+    def _add(self, made: NewKey | None) -> None:
+        if made is None:
+            return
         hash_ = hash_secret(made.secret)
         self._keys[hash_] = made.key
         self._hash_of[made.key.id] = hash_
         _log.info("the key %s (%s) is made, for %s", made.key.name, made.key.id, ", ".join(made.key.scopes))
-        return made
 
     def _now(self) -> int:
         return int(self._clock())
