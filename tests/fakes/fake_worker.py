@@ -3,7 +3,7 @@
     python fake_worker.py MODE
 
 echo       answers every request with its prompt, a word at a time
-wait       answers only when the request is aborted
+wait       answers only when the request is aborted, but counts
 crash      dies of an abort signal with the first request
 babble     prints text where a frame belongs with the first request
 refuse     says that the model cannot be loaded
@@ -22,6 +22,8 @@ from puna.domain.models import LoadedModel, WorkerStatus
 from puna.engine import protocol
 from puna.engine.protocol import (
     Abort,
+    Count,
+    Counted,
     Event,
     Failed,
     FromWorker,
@@ -89,6 +91,8 @@ class FakeWorker:
         match message:
             case Generate(request_id, request):
                 self.begin(request_id, request.prompt)
+            case Count(request_id):
+                self.write(Counted(request_id, 1))
             case Abort(request_id):
                 self.write(
                     Event(request_id, Finished(FinishReason.ABORT, Usage())),

@@ -224,6 +224,20 @@ async def test_who_leaves_here_frees_the_slot_there(
     await asyncio.to_thread(wait_until, lambda: first.status.models[0].busy_slots == 0)
 
 
+async def test_a_request_that_comes_back_to_a_puna_is_refused_there(
+    first: RunningDaemon, second: RunningDaemon, session: aiohttp.ClientSession
+) -> None:
+    body = {"model": "big", "messages": PROMPT, **GREEDY}
+    for daemon in (first, second):
+        headers = {"Puna-Via": f"elsewhere, {daemon.endpoint.instance}"}
+        async with session.post(f"{first.url}/v1/chat/completions", json=body, headers=headers) as response:
+            assert response.status == 400
+            refusal = (await response.json())["error"]["message"]
+        assert "comes back to where it began" in refusal
+        assert ("The engine of big refuses" in refusal) == (daemon is second)
+    assert text_of(await ask(session, first, "/v1/chat/completions", body))
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 async def test_an_engine_that_dies_ends_its_answers_and_serves_again_once_it_is_back(
     first: RunningDaemon, second: RunningDaemon, key: str, tmp_path: Path, session: aiohttp.ClientSession

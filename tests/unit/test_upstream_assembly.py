@@ -24,11 +24,11 @@ from puna.domain.remote import RemoteModel
 from puna.engine.upstream.assembly import Assembler
 from puna.errors import (
     ContextOverflowError,
-    GenerationError,
     GenerationTimeoutError,
     InvalidRequestError,
     OverloadedError,
     PunaError,
+    RemoteEngineError,
     WorkerDiedError,
 )
 
@@ -134,6 +134,24 @@ def test_calls_of_engines_that_do_not_count_them() -> None:
     ]
 
 
+def test_calls_that_all_have_the_index_0_are_told_apart_by_their_ids() -> None:
+    events = assemble(
+        [
+            call(0, id="a", name="f", arguments='{"x": '),
+            call(0, id="a", name="f", arguments="1}"),
+            call(0, id="b", name="g", arguments="{}"),
+            delta("tool_calls"),
+        ]
+    )
+    assert events[1:-1] == [
+        ToolCallBegin(0, "a", "f"),
+        ToolCallArguments(0, '{"x": '),
+        ToolCallArguments(0, "1}"),
+        ToolCallBegin(1, "b", "g"),
+        ToolCallArguments(1, "{}"),
+    ]
+
+
 def test_calls_without_an_id_get_one_of_their_own() -> None:
     events = assemble([call(0, name="f", arguments="{}"), call(1, name="g", arguments="{}"), delta("stop")])
     begins = [event for event in events if isinstance(event, ToolCallBegin)]
@@ -154,7 +172,7 @@ def test_a_call_that_is_cut_at_the_limit_stays_open() -> None:
     ],
 )
 def test_calls_that_are_mixed_up_fail(chunks: list[object]) -> None:
-    with pytest.raises(GenerationError, match="tool call"):
+    with pytest.raises(RemoteEngineError, match="tool call"):
         assemble([*chunks, delta("tool_calls")])
 
 
@@ -225,10 +243,10 @@ def test_the_stop_string_is_told_where_the_engine_tells_it(name: str) -> None:
     [
         ({"error": {"message": "x", "type": "server_error", "code": "overloaded"}}, OverloadedError),
         ({"error": {"message": "x", "type": "server_error", "code": "timeout"}}, GenerationTimeoutError),
-        ({"error": {"message": "x", "type": "server_error", "code": "worker_died"}}, GenerationError),
+        ({"error": {"message": "x", "type": "server_error", "code": "worker_died"}}, RemoteEngineError),
         ({"error": {"message": "x", "type": "BadRequestError", "code": 400}}, InvalidRequestError),
         ({"error": {"message": "x", "type": "exceed_context_size_error"}}, ContextOverflowError),
-        ({"error": "x"}, GenerationError),
+        ({"error": "x"}, RemoteEngineError),
         ({"object": "error", "message": "x", "type": "BadRequestError", "code": 400}, InvalidRequestError),
     ],
 )
@@ -251,10 +269,28 @@ def test_errors_within_an_answer(chunk: object, error: type[PunaError]) -> None:
     ],
 )
 def test_garbage_within_an_answer(data: bytes) -> None:
-    with pytest.raises(GenerationError, match="a stream that cannot be read"):
+    with pytest.raises(RemoteEngineError, match="a stream that cannot be read"):
         assemble([delta(content="a"), data])
 
 
 def test_an_answer_that_just_stops_is_no_answer() -> None:
     with pytest.raises(WorkerDiedError, match="before the answer was complete"):
         assemble([delta(content="a")])
+
+
+def test_a_text_is_endless_beyond_what_its_tokens_can_hold() -> None:
+    assembler = Assembler(GenerationRequest(prompt=ChatPrompt(()), max_tokens=2), REMOTE)
+    for chunk in (delta(content="x" * 5_000), delta(reasoning_content="x" * 5_000), delta(content="x" * 500)):
+        assert list(assembler.push(encode(chunk)))
+        assert not assembler.is_endless
+    for _ in range(20):
+        assert list(assembler.push(encode(delta()))) == []
+    assert assembler.is_endless
+    assembler.cut()
+    assert list(assembler.finish(Timing())) == [end(FinishReason.LENGTH)]
+
+
+def test_a_text_without_a_limit_may_be_long() -> None:
+    assembler = Assembler(REQUEST, REMOTE)
+    assert list(assembler.push(encode(delta(content="x" * 1_000_000))))
+    assert not assembler.is_endless

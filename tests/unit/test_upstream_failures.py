@@ -10,11 +10,11 @@ from puna.errors import (
     BodyTooLargeError,
     ContextOverflowError,
     ErrorKind,
-    GenerationError,
     GenerationTimeoutError,
     InvalidRequestError,
     OverloadedError,
     PunaError,
+    RemoteEngineError,
 )
 from puna.redaction import conceal
 
@@ -29,26 +29,33 @@ def error_of(status: int, body: object = None, retry_after: str | None = None) -
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (302, GenerationError),
+        (302, RemoteEngineError),
         (400, InvalidRequestError),
-        (401, GenerationError),
-        (403, GenerationError),
-        (404, GenerationError),
-        (405, GenerationError),
+        (401, RemoteEngineError),
+        (403, RemoteEngineError),
+        (404, RemoteEngineError),
+        (405, RemoteEngineError),
         (408, GenerationTimeoutError),
         (413, BodyTooLargeError),
         (422, InvalidRequestError),
         (429, OverloadedError),
-        (500, GenerationError),
+        (500, RemoteEngineError),
         (502, OverloadedError),
         (503, OverloadedError),
         (504, GenerationTimeoutError),
         (529, OverloadedError),
-        (999, GenerationError),
+        (999, RemoteEngineError),
     ],
 )
 def test_each_status_has_its_error(status: int, error: type[PunaError]) -> None:
     assert type(error_of(status, {"error": {"message": "because"}})) is error
+
+
+def test_a_failure_of_the_engine_is_no_mistake_of_the_request() -> None:
+    for status, code in ((500, "worker_died"), (401, "invalid_api_key"), (404, None)):
+        assert error_of(status, {"error": {"message": "no", "code": code}}).kind is ErrorKind.INTERNAL
+    failed = error_of(422, {"error": {"message": "The text did not end.", "code": "generation_failed"}})
+    assert failed.kind is ErrorKind.GENERATION_FAILED
 
 
 def test_who_asks_is_never_told_that_the_key_is_wrong() -> None:

@@ -44,6 +44,7 @@ from puna.errors import (
     ModelLoadError,
     OverloadedError,
     PunaError,
+    RemoteEngineError,
     WorkerDiedError,
 )
 
@@ -60,7 +61,9 @@ async def second(tmp_path: Path) -> AsyncIterator[RunningDaemon]:
 async def connect(second: RunningDaemon, key: str = "", **settings: object) -> UpstreamWorker:
     remote = replace(RemoteModel(name="big", url=second.url, model="demo"), **settings)
     environ = {"KEY": key}
-    return await UpstreamLauncher(KeySource(Path("none"), environ)).launch(remote, lambda _: None)
+    return await UpstreamLauncher(KeySource(Path("none"), environ), instance="here").launch(
+        remote, lambda _: None
+    )
 
 
 @pytest.fixture
@@ -103,7 +106,8 @@ async def test_what_the_model_says_arrives_event_by_event(
     assert started == Started(0)
     assert tuple(events) == said
     assert isinstance(finished, Finished)
-    assert (finished.reason, finished.usage) == (reason, Usage(5, len(said)))
+    thought = sum(isinstance(event, ReasoningDelta) for event in said)
+    assert (finished.reason, finished.usage) == (reason, Usage(5, len(said), reasoning_tokens=thought))
 
 
 @pytest.mark.parametrize("prompt", [CHAT, TextPrompt("Once")])
@@ -181,8 +185,8 @@ async def test_plain_sampling_stays_plain(second: RunningDaemon, worker: Upstrea
         (OverloadedError("256 requests wait already."), OverloadedError),
         (GenerationTimeoutError("Nothing came."), GenerationTimeoutError),
         (GenerationError("The template failed."), GenerationError),
-        (WorkerDiedError("The worker died (signal 9)."), GenerationError),
-        (ModelLoadError("It cannot be run."), GenerationError),
+        (WorkerDiedError("The worker died (signal 9)."), RemoteEngineError),
+        (ModelLoadError("It cannot be run."), RemoteEngineError),
         (InvalidRequestError("The template refuses this."), InvalidRequestError),
     ],
 )

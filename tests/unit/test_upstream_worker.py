@@ -42,15 +42,16 @@ from puna.domain.models import ModelKind
 from puna.domain.remote import RemoteModel
 from puna.engine.upstream.key import KeySource
 from puna.engine.upstream.launcher import UpstreamLauncher
+from puna.engine.upstream.passage import note_passed
 from puna.engine.upstream.worker import UpstreamWorker
 from puna.errors import (
     ContextOverflowError,
-    GenerationError,
     GenerationTimeoutError,
     InvalidRequestError,
     ModelLoadError,
     OverloadedError,
     PunaError,
+    RemoteEngineError,
     WorkerDiedError,
 )
 
@@ -75,7 +76,8 @@ async def connect(engine: FakeEngine, tmp_path: Path) -> AsyncIterator[Connect]:
 
     async def connect(**settings: object) -> UpstreamWorker:
         remote = replace(RemoteModel(name="big", url=engine.url, key_variable="BOX_KEY"), **settings)
-        launcher = UpstreamLauncher(KeySource(tmp_path / "secrets.json", {"BOX_KEY": SECRET}))
+        keys = KeySource(tmp_path / "secrets.json", {"BOX_KEY": SECRET})
+        launcher = UpstreamLauncher(keys, instance="here")
         worker = await launcher.launch(remote, lambda _: None)
         workers.append(worker)
         return worker
@@ -104,6 +106,17 @@ async def test_a_chat_over_the_wire(engine: FakeEngine, connect: Connect) -> Non
     assert asked.headers["Authorization"] == f"Bearer {SECRET}"
     assert asked.body["model"] == "org/big"
     assert worker.status.completion_tokens == 2
+
+
+async def test_every_request_says_through_which_punas_it_came(engine: FakeEngine, connect: Connect) -> None:
+    note_passed(("first", "second"))
+    worker = await connect()
+    note_passed(("first", "second"))
+    await collect(worker)
+    note_passed(())
+    await collect(worker)
+    passages = [(asked.path, asked.headers["Puna-Via"]) for asked in engine.asked]
+    assert passages == [("/v1/models", "here"), (CHAT, "first, second, here"), (CHAT, "here")]
 
 
 async def test_the_engine_says_what_it_has(engine: FakeEngine, connect: Connect) -> None:
@@ -169,20 +182,20 @@ async def test_no_tls_where_tls_is_asked_for(engine: FakeEngine, connect: Connec
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (replies({"error": {"message": f"no {SECRET}"}}, status=401), GenerationError),
+        (replies({"error": {"message": f"no {SECRET}"}}, status=401), RemoteEngineError),
         (replies({"error": {"message": "no"}}, status=400), InvalidRequestError),
         (replies({"error": {"code": "context_length_exceeded"}}, status=400), ContextOverflowError),
         (replies({}, status=503, Retry_After="9"), OverloadedError),
-        (replies({}, status=307, Location="http://127.0.0.1:1/"), GenerationError),
-        (replies("<html>"), GenerationError),
-        (replies({"choices": []}), GenerationError),
+        (replies({}, status=307, Location="http://127.0.0.1:1/"), RemoteEngineError),
+        (replies("<html>"), RemoteEngineError),
+        (replies({"choices": []}), RemoteEngineError),
         (replies({"error": {"message": "slow down", "code": 429}}), OverloadedError),
-        (says(b"data: <html>\n\n"), GenerationError),
-        (says(b"x" * 5_000_000), GenerationError),
+        (says(b"data: <html>\n\n"), RemoteEngineError),
+        (says(b"x" * 5_000_000), RemoteEngineError),
         (says(*HELLO[:3]), WorkerDiedError),
         (says(*HELLO[:3], then=cut), WorkerDiedError),
         (says(then=cut), WorkerDiedError),
-        (says(*HELLO[:3], event({"error": {"message": f"key {SECRET}", "code": 500}})), GenerationError),
+        (says(*HELLO[:3], event({"error": {"message": f"key {SECRET}", "code": 500}})), RemoteEngineError),
     ],
 )
 async def test_an_answer_that_fails_says_how(
@@ -204,7 +217,7 @@ async def test_no_key_is_logged(
     worker = await connect()
     await collect(worker)
     engine.answers[CHAT] = replies({"error": {"message": SECRET}}, status=500)
-    with pytest.raises(GenerationError):
+    with pytest.raises(RemoteEngineError):
         await collect(worker)
     assert SECRET not in caplog.text
     assert SECRET not in repr(worker.loaded) + repr(vars(worker))
@@ -217,6 +230,28 @@ async def test_text_before_a_failure_is_not_lost(engine: FakeEngine, connect: Co
     assert [await anext(events) for _ in range(3)] == [Started(0), TextDelta("Hello"), TextDelta(" world")]
     with pytest.raises(WorkerDiedError):
         await anext(events)
+
+
+async def test_an_engine_that_does_not_end_is_left(engine: FakeEngine, connect: Connect) -> None:
+    is_left = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(chunk({"content": "x" * 1000}))
+        finally:
+            is_left.set()
+
+    worker = await connect()
+    engine.answers[CHAT] = endless
+    async with asyncio.timeout(60):
+        events = await collect(worker, replace(REQUEST, max_tokens=50))
+        await is_left.wait()
+    assert finished_in(events).reason is FinishReason.LENGTH
+    assert len(events) < 100
+    assert worker.status.busy_slots == 0
 
 
 async def test_an_engine_that_does_not_begin_is_given_up(engine: FakeEngine, connect: Connect) -> None:
@@ -390,7 +425,7 @@ async def test_other_engines_count_by_answering_with_one_token(engine: FakeEngin
     assert await worker.count_tokens(REQUEST.prompt) == 5
     assert engine.body["max_tokens"] == 1
     engine.answers[CHAT] = says(*HELLO[:4], HELLO[5])
-    with pytest.raises(GenerationError, match="does not tell how many tokens"):
+    with pytest.raises(RemoteEngineError, match="does not tell how many tokens"):
         await worker.count_tokens(REQUEST.prompt)
 
 
@@ -415,10 +450,10 @@ async def test_vectors(engine: FakeEngine, connect: Connect) -> None:
     assert (worker.loaded.kind, worker.loaded.embedding_length) == (ModelKind.EMBEDDING, 2)
     embedding = await worker.embed(EmbeddingRequest(inputs=("a",), dimensions=1))
     assert (len(embedding.vectors[0]), embedding.prompt_tokens) == (4, 2)
-    with pytest.raises(GenerationError, match="vectors that do not fit"):
+    with pytest.raises(RemoteEngineError, match="vectors that do not fit"):
         await worker.embed(EmbeddingRequest(inputs=("a", "b")))
     engine.answers["/v1/embeddings"] = replies({"data": 1})
-    with pytest.raises(GenerationError, match="no answer to this"):
+    with pytest.raises(RemoteEngineError, match="no answer to this"):
         await worker.embed(EmbeddingRequest(inputs=("a",)))
 
 

@@ -1,5 +1,6 @@
 """A child's end of the pipe to the daemon: frames in, frames out, whatever they hold."""
 
+import errno
 import os
 import sys
 import threading
@@ -46,12 +47,21 @@ class ChildPipe:
         data = memoryview(frame)
         with self._lock:
             while data:
-                data = data[os.write(self._write_fd, data) :]
+                data = data[self._write(data) :]
 
     def wait_for_end(self) -> None:
         """Block until the daemon has closed its end; what still comes is dropped."""
         while os.read(self._read_fd, 1):
             pass
+
+    def _write(self, data: memoryview) -> int:
+        try:
+            return os.write(self._write_fd, data)
+        except OSError as error:
+            # A pipe of uvloop is a socket; EINVAL is what Windows says of one that nobody reads, see `subprocess`.
+            if error.errno in {errno.ECONNRESET, errno.EINVAL}:
+                raise BrokenPipeError(error.errno, error.strerror) from None
+            raise
 
     def _read_exactly(self, size: int) -> bytes | None:
         parts: list[bytes] = []

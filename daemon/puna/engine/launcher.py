@@ -1,6 +1,7 @@
 """Starts workers with the settings of the daemon."""
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from puna.errors import ModelLoadError
 
 _FAILED_LOAD_GRACE_S = 1.0
 _LONGEST_NAME = 80
+_HASH_DIGITS = 8
 
 
 class WorkerOptions(Struct, frozen=True, kw_only=True):
@@ -48,11 +50,7 @@ class WorkerLauncher:
 
         Without a plan it is loaded as the settings say, whatever memory there is.
         """
-        process = await WorkerProcess.start(
-            launch.child_command("worker"),
-            launch.child_environment(hidden=self._options.hidden_variables),
-            self.log_file(entry.id),
-        )
+        process = await self._start(entry)
         self._processes = [each for each in self._processes if each.is_running]
         self._processes.append(process)
         try:
@@ -67,8 +65,20 @@ class WorkerLauncher:
 
     def log_file(self, model_id: str) -> Path:
         """Return where the worker of a model writes its log."""
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", model_id).strip("-.")[-_LONGEST_NAME:]
-        return self._options.log_dir / f"{name or 'model'}.log"
+        return self._options.log_dir / f"{_log_name(model_id)}.log"
+
+    async def _start(self, entry: ModelEntry) -> WorkerProcess:
+        try:
+            return await WorkerProcess.start(
+                launch.child_command("worker"),
+                launch.child_environment(hidden=self._options.hidden_variables),
+                self.log_file(entry.id),
+            )
+        except OSError as error:
+            raise ModelLoadError(
+                f"The worker of {entry.id} cannot be started ({error.strerror}); "
+                "look whether disk, memory and open files of this machine are used up."
+            ) from error
 
     async def _load(
         self, process: WorkerProcess, entry: ModelEntry, on_progress: Callable[[float], None], plan: LoadPlan
@@ -105,3 +115,15 @@ class WorkerLauncher:
             placement_reason=plan.placement_reason,
             rpc_servers=self._options.rpc_servers,
         )
+
+
+def _log_name(model_id: str) -> str:
+    """Return a name that no other model's log has, also where upper and lower case are one, as on Windows.
+
+    An id that is no such name itself is made one, with a few digits of its hash.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", model_id)[-_LONGEST_NAME:].strip("-.")
+    if name and name == model_id == model_id.lower():
+        return name
+    digest = hashlib.sha256(model_id.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{name or 'model'}-{digest[:_HASH_DIGITS]}"

@@ -45,7 +45,7 @@ async def probe(
         )
     except OSError as error:
         raise EngineUnusableError(
-            f"The process that looks at llama.cpp cannot be started ({error})."
+            f"The process that looks at llama.cpp cannot be started ({error.strerror})."
         ) from error
     try:
         async with asyncio.timeout(timeout_s):

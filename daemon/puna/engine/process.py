@@ -1,6 +1,7 @@
 """The child process behind a worker: its pipe, its log and its end."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -17,6 +18,9 @@ from puna.engine.protocol import (
     encode_frame,
 )
 
+_DYING_GRACE_S = 10.0
+_KILLED_GRACE_S = 10.0
+"""A kill takes longer where the system frees much memory; where a driver hangs it may never come."""
 _LOG_TAIL_BYTES = 4096
 _LOG_LIMIT_BYTES = 1024 * 1024
 
@@ -64,8 +68,12 @@ class WorkerProcess:
     async def write(self, messages: Sequence[ToWorker]) -> None:
         """Write one frame; waits while the pipe is full. Raises `ConnectionError` when the child is gone."""
         assert self._process.stdin is not None
-        self._process.stdin.write(encode_frame(messages))
-        await self._process.stdin.drain()
+        frame = encode_frame(messages)
+        try:
+            self._process.stdin.write(frame)
+            await self._process.stdin.drain()
+        except RuntimeError as error:  # uvloop's, for a pipe that was seen to be closed
+            raise ConnectionResetError(str(error)) from error
 
     def write_soon(self, messages: Sequence[ToWorker]) -> None:
         """Queue a small frame without waiting; lost when the child is gone."""
@@ -74,15 +82,10 @@ class WorkerProcess:
             self._process.stdin.write(encode_frame(messages))
 
     async def end(self, grace_s: float) -> None:
-        """Close the pipe, which asks the child to end; kill it after `grace_s` seconds. Idempotent."""
+        """Close the pipe, which asks the child to end; kill it after `grace_s` seconds. Idempotent, bounded in time."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        try:
-            async with asyncio.timeout(grace_s):
-                await self._process.wait()
-        except TimeoutError:
-            self.kill()
-            await self._process.wait()
+        await self._wait(grace_s)
 
     def kill(self) -> None:
         """End the child at once."""
@@ -92,11 +95,20 @@ class WorkerProcess:
             return
 
     async def describe_end(self) -> str:
-        """Wait for the child's end and say how it came, with the last lines of its log."""
-        code = await self._process.wait()
+        """Say how the child's end came, with the last lines of its log; one that stays without its pipe is killed."""
+        code = await self._wait(_DYING_GRACE_S)
         lines = await asyncio.to_thread(self._read_last_lines)
         said = "; its last words: " + " | ".join(lines) if lines else ""
-        return describe_exit(code) + said
+        return ("a kill does not end it" if code is None else describe_exit(code)) + said
+
+    async def _wait(self, grace_s: float) -> int | None:
+        """Return the exit code, after a kill if need be; None where even that does not end the child."""
+        for patience_s in (grace_s, _KILLED_GRACE_S):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    return await self._process.wait()
+            self.kill()
+        return None
 
     def _read_last_lines(self) -> list[str]:
         try:

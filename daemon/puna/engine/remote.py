@@ -2,11 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from puna.domain.embedding import Embedding, EmbeddingRequest, Ranking, RankingRequest
-from puna.domain.generation import Finished, GenerationEvent, GenerationRequest, Prompt
+from puna.domain.generation import Finished, GenerationEvent, GenerationRequest, Prompt, TextPrompt
 from puna.domain.models import LoadedModel, WorkerStatus
 from puna.engine.process import WorkerProcess
 from puna.engine.protocol import (
@@ -28,6 +28,7 @@ from puna.engine.protocol import (
     Shutdown,
     Status,
 )
+from puna.engine.vigil import Vigil
 from puna.errors import (
     GenerationTimeoutError,
     InvalidRequestError,
@@ -40,6 +41,8 @@ from puna.errors import (
 )
 
 _SHUTDOWN_GRACE_S = 3.0
+_SIGN_OF_LIFE = Count(0, TextPrompt("a"))
+"""Passes through every part of a worker of any kind. Requests have higher numbers, so nobody waits for the answer."""
 
 Answer = GenerationEvent | Embedding | Ranking | int | PunaError
 
@@ -50,6 +53,7 @@ class _Stream:
     def __init__(self, request_id: int) -> None:
         self.request_id = request_id
         self.answers: asyncio.Queue[Answer] = asyncio.Queue()
+        self.waits_since_s = asyncio.get_running_loop().time()
         self.is_over = False
         """Whether the worker has nothing more to say."""
 
@@ -69,6 +73,10 @@ class RemoteWorker:
         self._ids = itertools.count(1)
         self._how_it_ended: str | None = None
         self._is_closing = False
+        self._hang = ""
+        """How it was found out that the child hangs."""
+        self._vigil = Vigil(generation_timeout_s, ask=self._ask_for_life, give_up=self._give_up)
+        self._reading = asyncio.timeout(None)
         self._pump = asyncio.create_task(self._run(), name=f"worker {model}")
 
     @property
@@ -94,7 +102,7 @@ class RemoteWorker:
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
         """Yield the events of one request; see `puna.residency.ports.Worker`."""
         with self._open() as stream:
-            await self._send(Generate(stream.request_id, request))
+            await self._send(Generate(stream.request_id, request), stream)
             while not stream.is_over:
                 event = await self._next(stream)
                 assert isinstance(event, GenerationEvent)
@@ -146,20 +154,22 @@ class RemoteWorker:
             yield stream
         finally:
             del self._streams[stream.request_id]
-            if not stream.is_over:
+            if not stream.is_over and self.is_alive:
                 self._process.write_soon([Abort(stream.request_id)])
+                self._vigil.doubt(stream.waits_since_s)
 
     async def _ask(self, message: Embed | Rank | Count, stream: _Stream) -> Answer:
         """Return the one answer to a message."""
-        await self._send(message)
+        await self._send(message, stream)
         answer = await self._next(stream)
         stream.is_over = True
         return answer
 
-    async def _send(self, message: Generate | Embed | Rank | Count) -> None:
+    async def _send(self, message: Generate | Embed | Rank | Count, stream: _Stream) -> None:
         try:
-            await self._process.write([message])
-        except (ConnectionError, RuntimeError):
+            async with self._patience(stream):
+                await self._process.write([message])
+        except ConnectionError:
             await self._pump
             raise self._describe_end() from None
         except (UnicodeEncodeError, OverflowError) as error:
@@ -173,25 +183,46 @@ class RemoteWorker:
         return answer
 
     async def _wait(self, stream: _Stream) -> Answer:
+        async with self._patience(stream):
+            return await stream.answers.get()
+
+    @asynccontextmanager
+    async def _patience(self, stream: _Stream) -> AsyncIterator[None]:
+        """Raise `GenerationTimeoutError` when what is inside takes too long."""
+        stream.waits_since_s = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await stream.answers.get()
+                yield
         except TimeoutError:
             raise GenerationTimeoutError(
                 f"Nothing came from the model for {self._timeout_s:.0f} s; the request was given up."
             ) from None
 
+    def _ask_for_life(self) -> None:
+        self._process.write_soon([_SIGN_OF_LIFE])
+
+    def _give_up(self, silent_s: float) -> None:
+        """End a child that hangs. Its pipe may stay open even then: a kill does not reach what waits for a driver."""
+        self._hang = f"it hung, and was ended after {silent_s:.0f} s of silence: "
+        self._reading.reschedule(asyncio.get_running_loop().time())
+
     async def _run(self) -> None:
-        """Pass frames on until the pipe ends, then tell everyone who waits."""
+        """Pass frames on until the pipe ends, or the child hangs; then tell everyone who waits."""
         try:
-            while (messages := await self._process.read()) is not None:
-                for message in messages:
-                    self._dispatch(message)
-        except ProtocolError:
+            async with self._reading:
+                await self._read()
+        except (ProtocolError, TimeoutError):
             self._process.kill()
-        self._how_it_ended = await self._process.describe_end()
+        self._vigil.end()
+        self._how_it_ended = self._hang + await self._process.describe_end()
         for stream in self._streams.values():
             stream.answers.put_nowait(self._describe_end())
+
+    async def _read(self) -> None:
+        while (messages := await self._process.read()) is not None:
+            self._vigil.hear()
+            for message in messages:
+                self._dispatch(message)
 
     def _describe_end(self) -> PunaError:
         if self._is_closing:
@@ -246,6 +277,8 @@ async def load(
                         raise ModelLoadError(text)
                     case _:
                         raise ProtocolError(f"{type(answer).__name__} before the load was over")
+    except UnicodeEncodeError:
+        raise ModelLoadError(f"The name of the file of {model} is no valid Unicode; rename it.") from None
     except (ConnectionError, ProtocolError):
         process.kill()
     how = await process.describe_end()

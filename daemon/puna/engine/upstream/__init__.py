@@ -9,6 +9,7 @@ assembly      a stream's chunks into the domain's events; pure
 vectors       embeddings and rankings from what comes back; pure
 failures      the engine's errors as ours; pure
 slots         how many requests run at the same time
+passage       through which Punas a request came
 http          the connections
 worker        the port
 launcher      looks at the engine and makes the worker

@@ -33,6 +33,12 @@ _REASONS = {
     "abort": FinishReason.ABORT,
 }
 """Everything else is a regular end."""
+_LONGEST_TEXT = 1_048_576
+"""Tokens, where neither the request nor the settings set a limit."""
+_CHARACTERS_OF_TOKEN = 256
+"""More than the longest tokens have, which are 128 spaces."""
+_CHARACTERS_BESIDE = 10_000
+"""For what some engines do not count as tokens."""
 _decoder = msgspec.json.Decoder(Chunk)
 
 
@@ -53,7 +59,17 @@ class Assembler:
         self._stop_text: str | None = None
         self._calls: list[str | int] = []
         """What the engine calls the calls that have begun: their index, or their id where it has none."""
+        self._call_id: str | None = None
+        """The id of the call that began last."""
         self._is_call_empty = False
+        tokens = remote.context_length or _LONGEST_TEXT if request.max_tokens is None else request.max_tokens
+        self._room = tokens * _CHARACTERS_OF_TOKEN + _CHARACTERS_BESIDE
+        """Characters that may still come; an event costs one too."""
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether more has come than any engine sends that keeps the limit of tokens."""
+        return self._room < 0
 
     @property
     def usage(self) -> Usage:
@@ -63,11 +79,12 @@ class Assembler:
     def push(self, data: bytes) -> Iterator[GenerationEvent]:
         """Yield what an event of the stream means; nothing for `[DONE]`.
 
-        Raises the error that the event is, and `GenerationError` for one that cannot be read.
+        Raises the error that the event is, and `RemoteEngineError` for one that cannot be read.
         """
         if data.strip() == DONE:
             return
         chunk = self._decode(data)
+        self._room -= 1
         if chunk.usage is not None:
             self._usage = to_usage(chunk.usage)
         if not chunk.choices:
@@ -75,6 +92,7 @@ class Assembler:
         for event in self._read(chunk.choices[0]):
             yield from self._begin()
             yield event
+            self._room -= 0 if isinstance(event, ToolCallBegin) else len(event.text)
 
     def finish(self, timing: Timing) -> Iterator[GenerationEvent]:
         """Yield the end. Raises `WorkerDiedError` where the engine did not say that the text is over."""
@@ -89,7 +107,7 @@ class Assembler:
         yield Finished(reason, self._usage, timing, self._stop_text)
 
     def cut(self) -> None:
-        """End the text here: its time is up."""
+        """End the text here: its time is up, or it is endless."""
         if self._reason is None:
             self._reason, self._is_call_empty = FinishReason.LENGTH, False
 
@@ -125,7 +143,7 @@ class Assembler:
 
     def _read_call(self, call: CallDelta) -> Iterator[OutputEvent]:
         name = call.index if call.index is not None else call.id
-        if name is not None and name not in self._calls:
+        if name is not None and (name not in self._calls or self._is_next(call)):
             yield from self._end_call()
             yield self._begin_call(call, name)
         elif not self._calls or (name is not None and name != self._calls[-1]):
@@ -134,10 +152,15 @@ class Assembler:
             self._is_call_empty = False
             yield ToolCallArguments(len(self._calls) - 1, call.function.arguments)
 
+    def _is_next(self, call: CallDelta) -> bool:
+        """Whether it is another call under the index of the one before: some engines number all of them 0."""
+        return bool(call.id and call.function.name) and call.id != self._call_id
+
     def _begin_call(self, call: CallDelta, name: str | int) -> ToolCallBegin:
         if not call.function.name:
             raise failures.odd_answer("a tool call without a name", self._remote)
         self._calls.append(name)
+        self._call_id = call.id
         self._is_call_empty = True
         id_ = call.id or f"call_{secrets.token_hex(12)}"
         return ToolCallBegin(len(self._calls) - 1, id_, call.function.name)
@@ -155,5 +178,10 @@ class Assembler:
 
 def to_usage(fields: UsageFields) -> Usage:
     """Return the figures, as far as they are told."""
-    cached = fields.prompt_tokens_details.cached_tokens if fields.prompt_tokens_details else None
-    return Usage(fields.prompt_tokens or 0, fields.completion_tokens or 0, cached or 0)
+    prompt, completion = fields.prompt_tokens_details, fields.completion_tokens_details
+    return Usage(
+        fields.prompt_tokens or 0,
+        fields.completion_tokens or 0,
+        (prompt and prompt.cached_tokens) or 0,
+        (completion and completion.reasoning_tokens) or 0,
+    )

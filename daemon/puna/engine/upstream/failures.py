@@ -5,7 +5,8 @@
     BodyTooLargeError
     OverloadedError          the engine is busy, starting or limits the rate: try again later
     GenerationTimeoutError
-    GenerationError          everything that is neither the caller's doing nor a matter of waiting: the key that
+    GenerationError          a text that failed in a second Puna
+    RemoteEngineError        everything that is neither the caller's doing nor a matter of waiting: the key that
                              the engine does not take, a wrong address or model, a failure of its own, an odd answer
     WorkerDiedError          the connection is lost, or there is none
 
@@ -27,6 +28,7 @@ from puna.errors import (
     InvalidRequestError,
     OverloadedError,
     PunaError,
+    RemoteEngineError,
     WorkerDiedError,
 )
 from puna.redaction import redact
@@ -113,7 +115,7 @@ def too_late(seconds: float, remote: RemoteModel) -> PunaError:
 
 def odd_answer(what: str, remote: RemoteModel) -> PunaError:
     """Return the error for an answer that is none of OpenAI's API."""
-    return GenerationError(
+    return RemoteEngineError(
         f"The engine of {remote.name} at {remote.origin} answered with {what}; "
         "is url in remote_models the address of an OpenAI-compatible API, with /v1?"
     )
@@ -151,8 +153,10 @@ def _to_error(
             )
         case _ if status in _LATE:
             return GenerationTimeoutError(f"The engine of {remote.name} took too long{said}.")
-        case _:
+        case _ if fields.code == _FAILED:
             return GenerationError(_describe(status, said, remote))
+        case _:
+            return RemoteEngineError(_describe(status, said, remote))
 
 
 def _describe(status: int, said: str, remote: RemoteModel) -> str:

@@ -16,6 +16,7 @@ from yarl import URL
 from puna.domain.remote import RemoteModel
 from puna.engine.upstream import failures
 from puna.engine.upstream.event_reader import EventReader, OversizedEventError
+from puna.engine.upstream.passage import INSTANCES_HEADER, passage_through
 from puna.errors import InvalidRequestError, PunaError
 
 MAX_BODY_BYTES = 128 * 1024 * 1024
@@ -36,8 +37,10 @@ class UpstreamHttp:
     environment's proxies nor its `.netrc` are looked at.
     """
 
-    def __init__(self, remote: RemoteModel, key: str | None) -> None:
+    def __init__(self, remote: RemoteModel, key: str | None, *, instance: str) -> None:
+        """`instance` names this start of Puna, for engines that are Punas too."""
         self._remote = remote
+        self._instance = instance
         self._headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
@@ -86,7 +89,7 @@ class UpstreamHttp:
                 method,
                 URL(self._url_of(path), encoded=True),
                 data=None if body is None else _encode(body),
-                headers=self._headers,
+                headers=self._headers | {INSTANCES_HEADER: passage_through(self._instance)},
                 allow_redirects=False,
             )
         try:

@@ -14,6 +14,7 @@ from puna.engine.upstream import failures
 from puna.engine.upstream.brands import Brand, brand_of
 from puna.engine.upstream.http import UpstreamHttp
 from puna.engine.upstream.key import KeySource
+from puna.engine.upstream.passage import note_passed
 from puna.engine.upstream.replies import ModelFields, ModelsReply
 from puna.engine.upstream.worker import UpstreamWorker
 from puna.errors import ModelLoadError, PunaError
@@ -28,15 +29,19 @@ _model = msgspec.json.Decoder(ModelFields)
 class UpstreamLauncher:
     """The `Launcher` of `puna.residency.ports` for remote models."""
 
-    def __init__(self, keys: KeySource) -> None:
+    def __init__(self, keys: KeySource, *, instance: str) -> None:
+        """`instance` names this start of Puna, for engines that are Punas too."""
         self._keys = keys
+        self._instance = instance
 
     async def launch(self, remote: RemoteModel, on_progress: Callable[[float], None]) -> UpstreamWorker:
         """Return a worker once the engine answers and has the model; an embedding model embeds a word first.
 
         Raises `ModelLoadError`, whatever is wrong; no connection is left open then, nor on cancellation.
         """
-        http = UpstreamHttp(remote, await asyncio.to_thread(self._keys.read, remote))
+        note_passed(())  # it is loaded for all that want it, not for the request whose turn began the load
+        key = await asyncio.to_thread(self._keys.read, remote)
+        http = UpstreamHttp(remote, key, instance=self._instance)
         try:
             on_progress(0.0)
             async with asyncio.timeout(_LOOK_TIMEOUT_S):

@@ -50,6 +50,12 @@ class PromptDetails(Struct, frozen=True):
     cached_tokens: int | None = None
 
 
+class CompletionDetails(Struct, frozen=True):
+    """Of the text's tokens, those that the model thought with."""
+
+    reasoning_tokens: int | None = None
+
+
 class UsageFields(Struct, frozen=True):
     """What a request cost."""
 
@@ -57,6 +63,7 @@ class UsageFields(Struct, frozen=True):
     completion_tokens: int | None = None
     total_tokens: int | None = None
     prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
 
 
 class FunctionDelta(Struct, frozen=True):

@@ -31,7 +31,7 @@ from puna.engine.upstream.replies import CountReply, RankFields, RankReply, Vect
 from puna.engine.upstream.requests import GenerationBody
 from puna.engine.upstream.slots import NoSlotError, Slots
 from puna.engine.upstream.vectors import OddVectorsError, to_embedding, to_ranking
-from puna.errors import GenerationError, InvalidRequestError, PunaError, WorkerDiedError
+from puna.errors import InvalidRequestError, PunaError, RemoteEngineError, WorkerDiedError
 
 _T = TypeVar("_T")
 _TOKENIZE = "/tokenize"
@@ -123,7 +123,7 @@ class UpstreamWorker:
         """Return the tokens of a prompt as the engine counts them; see `puna.residency.ports.Worker`.
 
         vLLM is asked for the number. Others tell it only of what they answer, so they answer the prompt with
-        one token, which costs them the reading of the prompt. Nothing is estimated: `GenerationError` where the
+        one token, which costs them the reading of the prompt. Nothing is estimated: `RemoteEngineError` where the
         engine does not tell.
         """
         if isinstance(prompt, TokenPrompt):
@@ -160,6 +160,9 @@ class UpstreamWorker:
                         yield event
                     if data == DONE:
                         await stream.drain()
+                        return
+                    if assembler.is_endless:
+                        assembler.cut()
                         return
         except TimeoutError:
             if self._is_closing or not clock.is_over:
@@ -251,7 +254,7 @@ class UpstreamWorker:
             async for event in events:
                 if isinstance(event, Finished) and event.usage.prompt_tokens:
                     return event.usage.prompt_tokens
-        raise GenerationError(
+        raise RemoteEngineError(
             f"The engine of {self._remote.name} does not tell how many tokens a prompt has."
         )
 
