@@ -82,6 +82,43 @@ def write_sentencepiece_model(
     return file.write(path)
 
 
+def write_sliding_window_model(path: Path, *, window: int, seed: int = 1) -> Path:
+    """Write a Gemma 2 of two layers, of which the first looks back no further than its window."""
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    numbers = {
+        "context_length": _CONTEXT,
+        "embedding_length": _WIDTH,
+        "block_count": 2,
+        "feed_forward_length": _HIDDEN,
+        "attention.head_count": 2,
+        "attention.head_count_kv": 2,
+        "attention.key_length": _WIDTH // 2,
+        "attention.value_length": _WIDTH // 2,
+        "attention.sliding_window": window,
+        "vocab_size": len(tokens),
+    }
+    pairs = [
+        pair("general.architecture", scalar(STRING, "gemma2")),
+        *(pair(f"gemma2.{key}", scalar(UINT32, value)) for key, value in numbers.items()),
+        pair("gemma2.attention.layer_norm_rms_epsilon", scalar(FLOAT32, 1e-5)),
+        pair("tokenizer.ggml.model", scalar(STRING, "llama")),
+        pair("tokenizer.ggml.tokens", array(STRING, tokens)),
+        pair("tokenizer.ggml.scores", array(FLOAT32, [0.0] * len(tokens))),
+        pair("tokenizer.ggml.token_type", array(INT32, [_UNKNOWN, _CONTROL, _CONTROL, *[_BYTE] * 256])),
+    ]
+    tensors = [Tensor("token_embd.weight", (_WIDTH, len(tokens))), Tensor("output_norm.weight", (_WIDTH,))]
+    for block in ("blk.0", "blk.1"):
+        norms = ("attn_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm")
+        tensors += [Tensor(f"{block}.{name}.weight", (_WIDTH,)) for name in norms]
+        squares = ("attn_q", "attn_k", "attn_v", "attn_output")
+        tensors += [Tensor(f"{block}.{name}.weight", (_WIDTH, _WIDTH)) for name in squares]
+        tensors += [Tensor(f"{block}.{name}.weight", (_WIDTH, _HIDDEN)) for name in ("ffn_gate", "ffn_up")]
+        tensors.append(Tensor(f"{block}.ffn_down.weight", (_HIDDEN, _WIDTH)))
+    file = GgufFile(pairs, tensors)
+    file.data = _weights(tensors, seed)
+    return file.write(path)
+
+
 def _pairs(tokens: list[str], scores: list[float], types: list[int]) -> list[bytes]:
     numbers = {
         "llama.context_length": _CONTEXT,

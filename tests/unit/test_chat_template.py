@@ -282,6 +282,6 @@ def test_long_conversations_stay_within_the_limits() -> None:
     prompt = ChatTemplate(MISTRAL, "<s>", "</s>").render([SYSTEM, *turns, USER])
     assert prompt.count("[INST]") == 1_001
     short = [Message(Role.USER, "Hi"), Message(Role.ASSISTANT, "Yo")] * 5_000
-    assert ChatTemplate(CHATML).render(short).count("<|im_end|>") == 10_000
+    assert ChatTemplate(CHATML).render(short * 5).count("<|im_end|>") == 50_000
     long = Message(Role.USER, "llama 🦙 " * 300_000)
     assert len(ChatTemplate(GEMMA).render([SYSTEM, long])) > 2_400_000

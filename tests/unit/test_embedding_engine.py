@@ -13,9 +13,8 @@ from puna.engine.protocol import Embedded, Failed, FromWorker, Status
 from puna.llama.context import DecodeResult, Vector
 from puna.worker.embedding.engine import EmbeddingEngine
 from puna.worker.embedding.task import PreparedInputs
-from puna.worker.engine import Cancelled, Expected, Stop
+from puna.worker.mailbox import Cancelled, CountedPrompt, Expected, Stop
 from puna.worker.outbox import Outbox
-from puna.worker.preparation import CountedPrompt
 
 Act = Callable[["Scene", int], DecodeResult]
 
@@ -66,7 +65,7 @@ class Scene:
 def stop_after(last: int) -> Act:
     def act(scene: Scene, number: int) -> DecodeResult:
         if number == last:
-            scene.engine._inbox.put(Stop())
+            scene.engine._mailbox.put(Stop())
         return DecodeResult.OK
 
     return act
@@ -119,7 +118,7 @@ def test_cancelling_ends_a_decode_that_serves_nobody_else() -> None:
         if number == 1:
             scene.engine.put(Cancelled(1))
             results.append(scene.context.abort_flag.is_set)
-            scene.engine._inbox.put(Stop())
+            scene.engine._mailbox.put(Stop())
         return DecodeResult.OK
 
     scene = Scene(act)

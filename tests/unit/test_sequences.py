@@ -10,6 +10,8 @@ class RecordingCells:
 
     def __init__(self, *, can_trim: bool = True) -> None:
         self.lengths: dict[int, int] = {}
+        self.firsts: dict[int, int] = {}
+        """From where on the cells of a sliding window are there, if not from the beginning."""
         self.calls: list[tuple[object, ...]] = []
         self._can_trim = can_trim
 
@@ -27,6 +29,9 @@ class RecordingCells:
 
     def drop_sequence(self, sequence: int) -> None:
         self.lengths[sequence] = 0
+
+    def first_position(self, sequence: int) -> int:
+        return self.firsts.get(sequence, 0)
 
 
 def run(pool: SequencePool, cells: RecordingCells, prompt: list[int], text: list[int]) -> CachedSequence:
@@ -172,3 +177,49 @@ def test_random_histories_never_share_a_busy_sequence() -> None:
             if rng.random() < 0.1:
                 pool.evict()
             assert all(cells.lengths.get(s.id, 0) == len(s.tokens) for s in pool.sequences)
+
+
+def test_a_text_branches_off_only_where_the_cells_of_its_window_are_still_there() -> None:
+    cells = RecordingCells()
+    pool = SequencePool(cells, 4, window=16)
+    prompt = list(range(100))
+    first = run(pool, cells, prompt, [])
+    cells.firsts[first.id] = 30
+    lengths = [pool.place([*prompt[:kept], -1, -2]) for kept in (60, 46, 45, 20)]
+    assert [each and each.length for each in lengths] == [60, 46, 0, 0]
+    whole = pool.place([*prompt, -1])
+    assert whole is not None
+    assert whole.length == 100
+
+
+def test_a_prompt_that_was_there_before_takes_its_old_cells() -> None:
+    cells = RecordingCells()
+    pool = SequencePool(cells, 4)
+    first = run(pool, cells, [1, 2, 3, 4], [5, 6])
+    again = pool.place([1, 2, 3, 4], is_repeatable=True)
+    assert again is not None
+    assert (again.sequence, again.donor, again.length) == (first.id, first.id, 3)
+
+
+def test_what_others_cached_is_kept_whole() -> None:
+    cells = RecordingCells()
+    pool = SequencePool(cells, 4)
+    first = run(pool, cells, [1, 2, 3, 4], [5, 6])
+    different_end, one_token = (
+        pool.place([1, 2, 3, 9], is_repeatable=True),
+        pool.place([1], is_repeatable=True),
+    )
+    any_text = pool.place([1, 2, 3, 4])
+    for placement in (different_end, one_token, any_text):
+        assert placement is not None
+        assert placement.sequence != first.id
+
+
+def test_nobody_waits_for_a_busy_sequence_that_has_computed_what_they_share() -> None:
+    cells = RecordingCells()
+    pool = SequencePool(cells, 4, window=16)
+    busy = compute(pool, cells, list(range(100)))
+    cells.firsts[busy.id] = 80
+    branching = pool.place([*range(60), -1])
+    assert branching is not None
+    assert branching.length == 0

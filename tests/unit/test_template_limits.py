@@ -104,6 +104,11 @@ REFUSED = {
     "list of characters": ("{{ ('a' * 1000001) | list }}", "list that is too long"),
     "sum of lists": ("{{ ([[1]] * 1000) | sum(start=[]) }}", "no numbers"),
     "range": ("{{ range(10**9) | list }}", "range"),
+    **{
+        f"search from the end by {method}": (f"{LONG}{{{{ x.{method}('ba' ~ x[:400000]) }}}}", "searches for")
+        for method in ("rfind", "rindex", "rsplit", "rpartition", "strip", "lstrip", "rstrip")
+    },
+    "trimming of many": (LONG + "{{ x | trim('c' * 1000 ~ 'ab') }}", "searches for"),
     "tuple as key": ("{{ {(1, 2): 3} }}", "tuple as a key"),
     "tuple as index": ("{{ {}[(1, 2)] }}", "tuple as a key"),
     "recursion": ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "too deeply nested"),

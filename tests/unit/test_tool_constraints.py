@@ -193,6 +193,33 @@ def test_references_at_the_root_and_recursive_schemas_work() -> None:
         assert isinstance(json.loads(arguments)["of"], list)
 
 
+def test_what_no_grammar_can_hold_is_left_to_the_tool() -> None:
+    """Schemas as zod, pydantic and OpenAPI write them; a demanded call of such a tool is not refused."""
+    ids = {
+        "type": "array",
+        "items": {"type": "integer", "format": "int64"},
+        "uniqueItems": True,
+        "maxItems": 2,
+    }
+    schema = {
+        "type": "object",
+        "properties": {"ids": ids, "key": {"type": "string", "format": "password", "maxLength": 3}},
+        "required": ["ids", "key"],
+        "not": {"required": ["other"]},
+        "if": {"required": ["key"]},
+        "then": {},
+    }
+    rng = random.Random(9)
+    for family in FAMILIES.values():
+        output_format = family.output_format
+        tools = [Tool("look", "", json.dumps(schema))]
+        constraint = output_format.constrain_calls("", tools, REQUIRED, {})
+        assert constraint is not None
+        text = write_at_random(TinyTokenizer(words=output_format.markers), constraint, rng)
+        _, arguments = to_reply(parse(output_format, [text], tools=tools)).calls[0]
+        assert {"ids", "key"} <= set(json.loads(arguments))
+
+
 @pytest.mark.parametrize(
     ("tools", "choice", "field", "said"),
     [

@@ -126,7 +126,7 @@ async def test_forced_tokens_are_not_sampled(worker: RemoteWorker) -> None:
     }
     answer = await complete(worker, request(schema_of(fields)))
     assert set(json.loads(answer.text)) == set(fields)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while worker.status.busy_slots:
             await asyncio.sleep(0.01)
     assert answer.finished.usage.completion_tokens >= 15
@@ -156,6 +156,34 @@ async def test_any_json_object_is_one(worker: RemoteWorker) -> None:
     assert all(isinstance(json.loads(answer.text), dict) for answer in answers)
 
 
+async def test_schemas_as_libraries_write_them_are_kept(worker: RemoteWorker) -> None:
+    def pet(kind: str, **properties: object) -> dict[str, object]:
+        """Return a model of a union with a discriminator, as pydantic describes it."""
+        named = {"kind": {"const": kind, "type": "string"}, **properties}
+        return {"type": "object", "title": kind, "properties": named, "required": list(named)}
+
+    kinds = [pet("cat", lives={"type": "integer", "format": "int32"}), pet("dog", name={"type": "string"})]
+    union = {"oneOf": kinds, "discriminator": {"propertyName": "kind"}}
+    secret = {"type": "string", "format": "password", "maxLength": 5, "writeOnly": True}
+    record = {
+        "type": "object",
+        "propertyNames": {"type": "string"},
+        "additionalProperties": {"enum": [1]},
+        "maxProperties": 2,
+    }
+    schema = {
+        "type": "object",
+        "properties": {"pet": union, "secret": secret, "record": record, "format": {"const": "int64"}},
+        "required": ["pet", "secret", "record", "format"],
+        "additionalProperties": False,
+    }
+    answer = json.loads((await complete(worker, request(JsonSchemaConstraint(json.dumps(schema))))).text)
+    assert answer["format"] == "int64"
+    assert {"kind", "lives" if answer["pet"]["kind"] == "cat" else "name"} <= set(answer["pet"])
+    assert len(answer["secret"]) <= 5
+    assert set(answer["record"].values()) <= {1}
+
+
 @pytest.mark.parametrize("max_tokens", [30, 60, 120])
 async def test_near_its_limit_an_object_is_closed_validly(worker: RemoteWorker, max_tokens: int) -> None:
     fields: dict[str, object] = {
@@ -166,6 +194,19 @@ async def test_near_its_limit_an_object_is_closed_validly(worker: RemoteWorker, 
     for answer in await asyncio.gather(*(complete(worker, one) for one in wanted)):
         assert list(json.loads(answer.text)) == ["story", "tags"]
         assert answer.finished.usage.completion_tokens <= max_tokens
+
+
+async def test_a_schema_with_much_to_say_about_its_fields_leaves_them_room(worker: RemoteWorker) -> None:
+    fields: dict[str, object] = {
+        "story": {"type": "string", "minLength": 30, "description": "What happened to the llama. " * 60},
+        "moral": {"type": "string", "title": "Moral", "examples": ["Be kind. " * 40]},
+    }
+    plain: dict[str, object] = {"story": {"type": "string", "minLength": 30}, "moral": {"type": "string"}}
+    told, silent = await asyncio.gather(
+        *(complete(worker, request(schema_of(each), max_tokens=90)) for each in (fields, plain))
+    )
+    assert told.text == silent.text
+    assert told.finished.usage.completion_tokens > 40
 
 
 async def test_a_text_that_cannot_be_completed_fails_clearly(worker: RemoteWorker) -> None:
@@ -211,6 +252,25 @@ async def test_a_hostile_format_is_refused_and_the_worker_goes_on(
     assert isinstance(caught.value, InvalidRequestError | GenerationError)
     assert len(caught.value.message) < 500
     assert (await complete(worker, request(RegexConstraint("ok")))).text == "ok"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "reason"),
+    [
+        (JsonSchemaConstraint('{"$ref": "#"}'), "no text can fulfil it"),
+        (LarkConstraint("start: start"), "no text can fulfil it"),
+        (RegexConstraint("(unclosed"), "unclosed group"),
+        (JsonSchemaConstraint('{"type": "string", "pattern": "(?=a)b"}'), "look-around"),
+        (
+            JsonSchemaConstraint('{"type": "array", "uniqueItems": true, "contains": {"const": 1}}'),
+            "no text can be held to (uniqueItems and contains|contains and uniqueItems); leave it out",
+        ),
+    ],
+)
+async def test_a_refused_format_says_why(worker: RemoteWorker, constraint: Constraint, reason: str) -> None:
+    with pytest.raises(InvalidRequestError, match=reason) as caught:
+        await complete(worker, request(constraint, max_tokens=5))
+    assert caught.value.message.startswith("The format cannot be used: ")
 
 
 async def test_a_regular_expression_that_explodes_stays_bounded(worker: RemoteWorker) -> None:

@@ -48,7 +48,7 @@ async def finish(worker: RemoteWorker, wanted: GenerationRequest) -> Finished:
 
 
 async def wait_until_idle(worker: RemoteWorker) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while worker.status.busy_slots or worker.status.waiting_requests:
             await asyncio.sleep(0.005)
 
@@ -74,14 +74,14 @@ async def test_requests_that_arrive_together_compute_a_shared_prefix_once(worker
 
 async def test_leaving_in_the_prompt_frees_the_slot(worker: RemoteWorker) -> None:
     task = asyncio.create_task(finish(worker, request(LONG * 2, max_tokens=None)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not worker.status.busy_slots:
             await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await wait_until_idle(worker)
-    assert worker.status.completion_tokens < 50
+    assert worker.status.completion_tokens < 300
     assert (await finish(worker, request("Once"))).usage.completion_tokens > 0
 
 
@@ -96,8 +96,12 @@ async def test_leaving_in_the_text_frees_the_slot_and_keeps_the_others(worker: R
 
 
 async def test_a_request_that_is_cancelled_while_it_waits_leaves_nothing(worker: RemoteWorker) -> None:
-    tasks = [asyncio.create_task(finish(worker, request(f"{i} day", max_tokens=200))) for i in range(20)]
-    await asyncio.sleep(0.01)
+    wanted = [request(f"{i} day", max_tokens=200) for i in range(5)]
+    unwanted = [long_request(f"{i} day", characters=1800) for i in range(15)]
+    tasks = [asyncio.create_task(finish(worker, each)) for each in (*wanted, *unwanted)]
+    async with asyncio.timeout(60):
+        while worker.status.waiting_requests < 7:
+            await asyncio.sleep(0)
     for task in tasks[5:]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -139,6 +143,19 @@ async def test_killing_the_worker_ends_all_eight_streams(worker: RemoteWorker) -
         with pytest.raises(WorkerDiedError, match="loaded again"):
             async for event in stream:
                 assert isinstance(event, TextDelta)
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\xff\xff\xff\xff", b"\x04\x00\x00\x00junk", b"\x01\x00\x00\x00\x90" * 3 + b"\x01\0\0\0\xc1"]
+)
+async def test_a_worker_that_hears_no_message_but_junk_ends(worker: RemoteWorker, junk: bytes) -> None:
+    stdin = worker._process._process.stdin
+    assert stdin is not None
+    stdin.write(junk)
+    async with asyncio.timeout(60):
+        assert "exit code 4" in await worker.wait_end()
+    with pytest.raises(WorkerDiedError):
+        await finish(worker, request("Once"))
 
 
 async def test_the_worker_tells_what_it_runs(worker: RemoteWorker) -> None:

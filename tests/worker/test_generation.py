@@ -70,6 +70,20 @@ async def test_greedy_text_is_repeatable(worker: RemoteWorker) -> None:
     assert (await complete(worker, request)).text == (await complete(worker, request)).text
 
 
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=1.3, seed=7)])
+async def test_a_long_prompt_that_is_cached_gives_the_same_text_again(
+    worker: RemoteWorker, sampling: Sampling
+) -> None:
+    for number in range(8):
+        prompt = TextPrompt(
+            f"{number} llamas said so. " + "The llama looked for water on the high plain. " * 20
+        )
+        request = GenerationRequest(prompt=prompt, sampling=sampling, max_tokens=80)
+        first, again = await complete(worker, request), await complete(worker, request)
+        assert first.text == again.text
+        assert again.finished.usage.cached_tokens == again.finished.usage.prompt_tokens - 1
+
+
 async def test_a_seed_makes_a_sampled_text_repeatable(worker: RemoteWorker) -> None:
     def request(seed: int) -> GenerationRequest:
         sampling = Sampling(temperature=1.5, top_k=200, seed=seed)

@@ -37,6 +37,11 @@ class Sampling(Struct, frozen=True, kw_only=True):
     seed: int | None = None
     """32 bits; a result is repeatable when it runs alone. None draws a fresh one."""
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the same request shall have the same result."""
+        return self.seed is not None or self.temperature <= 0
+
 
 class TextPrompt(Struct, frozen=True, tag="text"):
     """A prompt that goes to the model as it stands, after the model's own beginning-of-text token."""
@@ -70,7 +75,7 @@ class ChatPrompt(Struct, frozen=True, tag="chat"):
     is_thinking: bool | None = None
     """Whether the model shall think before it speaks, as far as its template can be told; None is its default."""
     effort: str | None = None
-    """How much: `none` to `xhigh`, or a word of the template's own."""
+    """How much: `none` to `max`, or a word of the template's own."""
     template_variables: str = "{}"
     """Further values for the template, as JSON text of an object; names that it does not know do nothing."""
 
@@ -121,11 +126,14 @@ class FinishReason(StrEnum):
 
 
 class Usage(Struct, frozen=True):
-    """Token counts of one request; `cached_tokens` of the prompt came from the prefix cache."""
+    """Token counts of one request."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    """Of the prompt, those that came from the prefix cache."""
+    reasoning_tokens: int = 0
+    """Of the completion, those that the model thought with."""
 
     @property
     def total_tokens(self) -> int:
@@ -137,6 +145,7 @@ class Usage(Struct, frozen=True):
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
         )
 
 

@@ -154,6 +154,13 @@ class Context:
         """Drop all cells from position `length` on; False where the model cannot (recurrent state)."""
         return bool(llama_cpp.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
+    def first_position(self, sequence: int) -> int:
+        """Return from which position on all cells of a sequence are there; -1 for an empty one.
+
+        Where layers have a sliding window, llama.cpp uses their cells anew once they have left it.
+        """
+        return int(llama_cpp.llama_memory_seq_pos_min(self._memory, sequence))
+
     def drop_sequence(self, sequence: int) -> None:
         """Free all cells that only this sequence holds."""
         llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)

@@ -133,6 +133,11 @@ class Model:
         )
 
     @property
+    def window(self) -> int:
+        """Tokens that layers with a sliding window look back; 0 where none has one."""
+        return int(llama_cpp.llama_model_n_swa(self.handle))
+
+    @property
     def is_decoder(self) -> bool:
         """Whether it generates text by itself; encoders and encoder-decoders do not."""
         return bool(llama_cpp.llama_model_has_decoder(self.handle)) and not llama_cpp.llama_model_has_encoder(

@@ -1,13 +1,18 @@
 """A model's vocabulary: text to tokens and back."""
 
 import ctypes
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 import llama_cpp
 from msgspec import Struct
 
 _PIECE_BYTES = 64
 _INT32_MAX = 2**31 - 1
+_LONG_TEXT = 16_384
+"""Characters that llama.cpp gets at once where it looks for special tokens."""
+_CONTROL, _USER_DEFINED = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL, llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
 
 
 class InfillTokens(Struct, frozen=True):
@@ -35,6 +40,23 @@ class Vocabulary:
         `add_special` puts the model's beginning-of-text token in front where the model wants one;
         `parse_special` reads names such as `<|im_end|>` as the control tokens they are.
         """
+        if not parse_special or len(text) <= _LONG_TEXT or self._closes_texts:
+            return self._tokenize(text, add_special=add_special, parse_special=parse_special)
+        first, *others = self._split(text)
+        tokens = self._tokenize(first, add_special=add_special, parse_special=True)
+        for part in others:
+            tokens += self._tokenize(part, add_special=False, parse_special=True)
+        return tokens
+
+    def _split(self, text: str) -> Iterator[str]:
+        """Yield parts that begin with a special token each: llama.cpp copies its whole text for every one in it."""
+        start = 0
+        while match := self._special_texts.search(text, start + _LONG_TEXT):
+            yield text[start : match.start()]
+            start = match.start()
+        yield text[start:]
+
+    def _tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         raw = text.encode("utf-8", "replace")
         capacity = len(raw) + 8
         while True:
@@ -47,6 +69,24 @@ class Vocabulary:
             if count < -_INT32_MAX:
                 raise OverflowError("the text has too many tokens")
             capacity = -count
+
+    @property
+    def _closes_texts(self) -> bool:
+        """Whether a token comes behind every text, so that one text must not become several."""
+        handle = self.handle
+        return bool(llama_cpp.llama_vocab_get_add_eos(handle) or llama_cpp.llama_vocab_get_add_sep(handle))
+
+    @cached_property
+    def _special_texts(self) -> re.Pattern[str]:
+        """Those that llama.cpp looks for in a text; of two that begin alike the longer counts."""
+        kinds = _CONTROL | _USER_DEFINED | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+        special = (
+            token
+            for token in range(self.n_tokens)
+            if llama_cpp.llama_vocab_get_attr(self.handle, token) & kinds
+        )
+        texts = {self._special_text(token) for token in special} - {""}
+        return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))) or "(?!)")
 
     def piece(self, token: int) -> bytes:
         """Return the bytes of one token; control tokens have none."""
@@ -82,9 +122,9 @@ class Vocabulary:
 
     def _is_special(self, token: int, text: str) -> bool:
         attributes: int = llama_cpp.llama_vocab_get_attr(self.handle, token)
-        if attributes & llama_cpp.LLAMA_TOKEN_ATTR_CONTROL:
+        if attributes & _CONTROL:
             return True
-        is_defined = attributes & llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
+        is_defined = attributes & _USER_DEFINED
         return bool(is_defined) and text.startswith("<") and text.endswith(">")
 
     @property

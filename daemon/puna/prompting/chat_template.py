@@ -62,7 +62,7 @@ class ChatFormatter(Protocol):
     ) -> Mapping[str, object]:
         """Return the variables for `render` that make a model think, or not, as far as its template can say.
 
-        `effort` is one of OpenAI's (`none` to `xhigh`) or a word of the template's own.
+        `effort` is one of OpenAI's (`none` to `max`) or a word of the template's own.
         """
         ...
 

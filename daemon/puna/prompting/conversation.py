@@ -10,6 +10,8 @@ from puna.prompting.tools.schemas import decode_schema
 from puna.prompting.traits import TemplateTraits
 
 _SHORT_ID_CHARACTERS = 9
+_MARKUP_CHARACTERS = 64
+"""What a template may write around one message without being called wasteful."""
 
 
 def to_tool_values(tools: Sequence[Tool]) -> list[dict[str, object]]:
@@ -34,13 +36,14 @@ def to_message_values(messages: Sequence[Message], traits: TemplateTraits) -> li
 
 
 def count_characters(messages: Sequence[Message], tools: Sequence[Tool]) -> int:
-    """Return how long the input of a rendering is."""
+    """Return how long the input of a rendering is, with room for what stands around each message."""
     said = sum(
         len(message.content)
         + len(message.reasoning or "")
         + sum(len(call.name) + len(call.arguments) for call in message.tool_calls)
         for message in messages
     )
+    said += _MARKUP_CHARACTERS * len(messages)
     return said + sum(len(tool.name) + len(tool.description) + len(tool.parameters) for tool in tools)
 
 

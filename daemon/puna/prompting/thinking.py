@@ -10,6 +10,7 @@ _EFFORTS: Mapping[str, tuple[Sequence[str], str]] = {
     "medium": (("medium", "high"), "medium"),
     "high": ((), "high"),
     "xhigh": (("xhigh", "max"), "high"),
+    "max": (("max", "xhigh"), "high"),
 }
 """OpenAI's efforts: the words of a template that come nearest, and the one that is understood without a list."""
 

@@ -1,7 +1,8 @@
 """The child that runs one model.
 
-One thread owns the llama context and steps (`engine`), one reads the pipe (`child`), one renders templates and
-tokenises (`preparation`). What decides is pure: `batching`, `sequences`, `cost`, `governor`, `context_plan`, `text`.
+One thread owns the llama context and steps (`engine`), one reads the pipe (`child`), two render templates and
+tokenise (`preparation`); the first hears of all of them by its `mailbox`. What decides is pure: `batching`,
+`sequences`, `cost`, `governor`, `text`.
 """
 
 

@@ -1,18 +1,19 @@
 """The worker process: wires pipe, preparation and engine, and ends when the daemon does."""
 
 import faulthandler
+import gc
 import os
 import signal
 import threading
+import traceback
 
 from puna.engine.protocol import Failed, Load, Loaded, Loading, Shutdown, ToWorker
 from puna.errors import ModelLoadError
 from puna.worker.loading import load
 from puna.worker.outbox import Outbox
-from puna.worker.pipe import ParentPipe
+from puna.worker.pipe import EXIT_OK, ParentPipe
 from puna.worker.service import Service
 
-EXIT_OK = 0
 EXIT_LOAD_FAILED = 3
 EXIT_PROTOCOL = 4
 _PROGRESS_STEP = 0.02
@@ -34,6 +35,7 @@ def run() -> int:
     except ModelLoadError as error:
         pipe.write([Failed(None, error.kind, error.message)])
         return EXIT_LOAD_FAILED
+    gc.freeze()  # what the load has made stays: no collection needs to walk through it
     inbox.connect(runtime.service)
     pipe.write([Loaded(runtime.loaded)])
     runtime.service.run()
@@ -70,9 +72,14 @@ class Inbox:
         self._service = service
 
     def _read(self) -> None:
-        while (messages := self._pipe.read()) is not None:
-            for message in messages:
-                self._pass(message)
+        """End the process with the pipe, or when it brings what is no message: nobody else hears the daemon."""
+        try:
+            while (messages := self._pipe.read()) is not None:
+                for message in messages:
+                    self._pass(message)
+        except Exception:  # noqa: BLE001 - a worker that is deaf must not stay
+            traceback.print_exc()
+            os._exit(EXIT_PROTOCOL)
         os._exit(EXIT_OK)
 
     def _pass(self, message: ToWorker) -> None:

@@ -1,7 +1,10 @@
 """Texts that must have a form: constraints compiled by llguidance, one matcher for each request."""
 
+import json
+import re
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
@@ -10,8 +13,13 @@ from puna.domain.constraint import Constraint, JsonSchemaConstraint, LarkConstra
 from puna.errors import GenerationError, InvalidRequestError
 from puna.llama.guidance import build_tokenizer
 from puna.llama.vocabulary import Vocabulary
+from puna.prompting.tools.annotations import drop_annotations
+from puna.prompting.tools.grammar import JSON_FORM
 from puna.prompting.tools.schemas import decode_schema_text
 from puna.worker.closing import ClosingTokens, Tokens, reserve_tokens
+
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
 
 MAX_GRAMMAR_CHARACTERS = 1_048_576
 """Enough for the schemas of many tools at once; what compiling may cost is bounded by `_LIMITS`."""
@@ -19,8 +27,12 @@ MAX_REGEX_CHARACTERS = 8_192
 _BITS_PER_WORD = 32
 _LIMITS = LLParserLimits(max_lexer_states=50_000, verbose_errors=False)
 """llguidance's defaults bound the work of a compilation to about 20 ms and of a step to 15 ms; a lexer state
-takes up to 2 KiB. A grammar that needs more is refused, at its compilation or in mid-text."""
+takes up to 2 KiB. A grammar that needs more is refused, at its compilation or in mid-text. Thousands of optional
+properties take seconds all the same, in the thread that prepares the request."""
 _MESSAGE_CHARACTERS = 300
+_NOTHING_FITS, _TOO_MUCH, _CAUSE = "NoExtensionBias", "Current row has ", "error: "
+_UNHELD = re.compile(r'^Unimplemented keys: \["(.+)"\]$')
+"""How llguidance says it."""
 
 
 class TextConstraint:
@@ -79,7 +91,7 @@ class TextConstraint:
     def _check(self) -> None:
         if self._matcher.is_error():
             raise GenerationError(
-                f"The text cannot be kept to its format: {_first_line(self._matcher.get_error())}"
+                f"The text cannot be kept to its format: {_reason(self._matcher.get_error())}"
             )
 
 
@@ -96,13 +108,10 @@ class ConstraintCompiler:
         """Return a fresh matcher. Raises `InvalidRequestError` for what is too large or no grammar."""
         tokenizer, closing = self._get_tools()
         matcher = LLMatcher(tokenizer, _to_grammar(constraint), log_level=0, limits=_LIMITS)
-        if matcher.is_error():
-            raise InvalidRequestError(
-                f"The format cannot be used: {_first_line(matcher.get_error())}", field="format"
-            )
+        _check_usable(matcher)
         n_vocab = self._vocabulary.n_tokens
         if isinstance(constraint, JsonSchemaConstraint):
-            reserve = reserve_tokens(constraint.schema)
+            reserve = reserve_tokens(decode_schema_text(constraint.schema))
             return TextConstraint(matcher, n_vocab, closing=closing, reserve_tokens=reserve)
         return TextConstraint(matcher, n_vocab)
 
@@ -115,15 +124,23 @@ class ConstraintCompiler:
             return self._tokenizer, self._closing
 
 
+def _check_usable(matcher: LLMatcher) -> None:
+    """Refuse what is no grammar, and one that no text begins: that shows when its first tokens are looked for."""
+    if not matcher.is_error() and not matcher.is_stopped():
+        matcher.compute_ff_tokens()
+        matcher.compute_bitmask()
+    if matcher.is_error():
+        raise InvalidRequestError(
+            f"The format cannot be used: {_reason(matcher.get_error())}", field="format"
+        )
+
+
 def _to_grammar(constraint: Constraint) -> str:
     match constraint:
         case JsonSchemaConstraint(schema):
             _check_size(schema, "schema", MAX_GRAMMAR_CHARACTERS)
-            decode_schema_text(schema)
-            return LLMatcher.grammar_from_json_schema(
-                schema,
-                overrides={"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
-            )
+            plain = json.dumps(drop_annotations(decode_schema_text(schema)))
+            return LLMatcher.grammar_from_json_schema(plain, overrides=cast("JsonCompileOptions", JSON_FORM))
         case RegexConstraint(pattern):
             _check_size(pattern, "regular expression", MAX_REGEX_CHARACTERS)
             return LLMatcher.grammar_from_regex(pattern)
@@ -139,6 +156,15 @@ def _check_size(text: str, what: str, limit: int) -> None:
         )
 
 
-def _first_line(text: str) -> str:
-    line = (text.strip().splitlines() or ["it is not accepted"])[0]
-    return line[:_MESSAGE_CHARACTERS].rstrip(".") + "."
+def _reason(text: str) -> str:
+    """Return llguidance's complaint as one line; those of its regular expressions name their cause at the end."""
+    lines = text.strip().splitlines() or ["it is not accepted"]
+    if lines[0] == _NOTHING_FITS:
+        return "no text can fulfil it."
+    if _TOO_MUCH in lines[0]:
+        return "it has too many alternatives; use fewer properties, or require them."
+    if unheld := _UNHELD.match(lines[0]):
+        keywords = " and ".join(unheld[1].split('", "'))
+        return f"no text can be held to {keywords}; leave it out, and check the answer yourself."
+    cause = next((line.removeprefix(_CAUSE) for line in lines if line.startswith(_CAUSE)), "")
+    return f"{lines[0]} {cause}".strip()[:_MESSAGE_CHARACTERS].rstrip(".") + "."

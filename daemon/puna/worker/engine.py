@@ -1,14 +1,11 @@
 """The step loop: one batch a step for all requests of the model."""
 
-import queue
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from msgspec import Struct
-
-from puna.domain.generation import Finished, FinishReason, Priority, Usage
+from puna.domain.generation import FinishReason, Priority
 from puna.domain.models import WorkerStatus
 from puna.errors import GenerationError, InvalidRequestError
 from puna.llama.context import DecodeResult
@@ -17,35 +14,17 @@ from puna.worker.adapters import AdapterShelf, Turns
 from puna.worker.admission import plan_turn
 from puna.worker.batching import Chunk
 from puna.worker.logprobs import Logprobs
+from puna.worker.mailbox import Cancelled, Command, Mailbox, Stop
 from puna.worker.masks import Masks, MaskThread
 from puna.worker.outbox import Counters, Outbox
-from puna.worker.preparation import CountedPrompt, PreparedRequest, UnpreparedRequest
+from puna.worker.preparation import PreparedRequest
 from puna.worker.runner import BatchRunner
 from puna.worker.sampling import build_sampler
-from puna.worker.sequences import SequencePool
+from puna.worker.sequences import Placement, SequencePool
 from puna.worker.slot import Progress, Slot
 
 _LOOK_AHEAD = 32
 """Waiting requests that are compared with the cached prefixes in one step."""
-
-
-class Expected(Struct, frozen=True):
-    """A request arrived and is being prepared."""
-
-    request_id: int
-
-
-class Cancelled(Struct, frozen=True):
-    """Nobody wants the request any more."""
-
-    request_id: int
-
-
-class Stop(Struct, frozen=True):
-    """End the loop."""
-
-
-Command = Expected | PreparedRequest | UnpreparedRequest | CountedPrompt | Cancelled | Stop
 
 
 class Engine:
@@ -72,17 +51,16 @@ class Engine:
         self._slots = slots
         self._context_length = context_length
         self._masks = MaskThread()
-        self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._expected: set[int] = set()
+        self._mailbox: Mailbox[PreparedRequest] = Mailbox(outbox)
         self._waiting: deque[Slot] = deque()
         self._active: list[Slot] = []
         self._counters = Counters()
         self._is_full = False
         self._is_stopping = False
 
-    def put(self, command: Command) -> None:
+    def put(self, command: Command[PreparedRequest]) -> None:
         """Queue a command; one that makes the running decode pointless ends it. From any thread."""
-        self._inbox.put(command)
+        self._mailbox.put(command)
         match command:
             case Cancelled(request_id):
                 self._runner.interrupt(request_id)
@@ -105,7 +83,7 @@ class Engine:
     def _status(self) -> WorkerStatus:
         return WorkerStatus(
             busy_slots=len(self._active),
-            waiting_requests=len(self._waiting) + len(self._expected),
+            waiting_requests=len(self._waiting) + self._mailbox.expected,
             cached_sequences=self._pool.cached,
             used_cells=self._pool.held_tokens,
             threads=self._runner.threads,
@@ -118,37 +96,14 @@ class Engine:
     # Commands
 
     def _take_commands(self) -> None:
-        is_idle = not self._active and not self._waiting
-        try:
-            while True:
-                self._handle(self._inbox.get(block=is_idle))
-                is_idle = False
-        except queue.Empty:
-            return
-
-    def _handle(self, command: Command) -> None:
-        match command:
-            case Expected(request_id):
-                self._expected.add(request_id)
-            case UnpreparedRequest(request_id, error):
-                if self._is_expected(request_id):
-                    self._outbox.failed(request_id, error)
-            case CountedPrompt(request_id, tokens):
-                if self._is_expected(request_id):
-                    self._outbox.counted(request_id, tokens)
-            case PreparedRequest():
-                if self._is_expected(command.request_id):
+        for command in self._mailbox.take(is_idle=not self._active and not self._waiting):
+            match command:
+                case Cancelled(request_id):
+                    self._cancel(request_id)
+                case Stop():
+                    self._is_stopping = True
+                case PreparedRequest():
                     self._admit(command)
-            case Cancelled(request_id):
-                self._cancel(request_id)
-            case Stop():
-                self._is_stopping = True
-
-    def _is_expected(self, request_id: int) -> bool:
-        """False when the request was cancelled while it was being prepared."""
-        is_expected = request_id in self._expected
-        self._expected.discard(request_id)
-        return is_expected
 
     def _admit(self, prepared: PreparedRequest) -> None:
         request = prepared.request
@@ -163,8 +118,6 @@ class Engine:
         self._guarded(slot, lambda: slot.open(self._vocabulary))
 
     def _cancel(self, request_id: int) -> None:
-        if self._is_expected(request_id):
-            self._outbox.event(request_id, Finished(FinishReason.ABORT, Usage()))
         for slot in [*self._active, *self._waiting]:
             if slot.request_id == request_id:
                 self._finish(slot, FinishReason.ABORT)
@@ -223,28 +176,29 @@ class Engine:
             self._place(slot)
 
     def _has_room(self) -> bool:
-        """Whether a slot is free, or held by a request that may have to give it back."""
-        return len(self._active) < self._slots or any(
-            slot.request.priority is Priority.BACKGROUND for slot in self._active
-        )
+        """Whether a slot is free, or held by a job's task that may have to give it back to somebody who waits."""
+        if len(self._active) < self._slots:
+            return True
+        is_yielding = any(slot.request.priority is Priority.BACKGROUND for slot in self._active)
+        return is_yielding and any(slot.request.priority is Priority.INTERACTIVE for slot in self._waiting)
 
     def _list_ready(self) -> list[Slot]:
         """Return the next waiting requests, without those that wait for another one's prefix."""
         ordered = sorted(self._waiting, key=lambda slot: slot.request.priority is Priority.BACKGROUND)
-        return [
-            slot
-            for slot in ordered[:_LOOK_AHEAD]
-            if self._pool.place(slot.tokens, slot.request.adapter) is not None
-        ]
+        return [slot for slot in ordered[:_LOOK_AHEAD] if self._find_place(slot) is not None]
 
     def _place(self, slot: Slot) -> None:
-        adapter = slot.request.adapter
-        placement = self._pool.place(slot.tokens, adapter)
+        placement = self._find_place(slot)
         if placement is not None:
             self._waiting.remove(slot)
-            slot.start(self._pool.take(placement, slot.tokens, adapter), time.monotonic())
+            sequence = self._pool.take(placement, slot.tokens, slot.request.adapter)
+            slot.start(sequence, time.monotonic())
             self._counters.cached_prompt_tokens += slot.computed
             self._active.append(slot)
+
+    def _find_place(self, slot: Slot) -> Placement | None:
+        request = slot.request
+        return self._pool.place(slot.tokens, request.adapter, is_repeatable=request.sampling.is_repeatable)
 
     def _put_back(self, slot: Slot) -> None:
         """Let a request wait again; what it computed stays cached as long as there is room."""

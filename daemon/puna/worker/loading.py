@@ -13,10 +13,10 @@ from puna.domain.memory import BATCH_TOKENS, CACHED_SEQUENCES
 from puna.domain.models import LoadedModel, ModelKind
 from puna.engine.protocol import Load
 from puna.errors import ModelLoadError
-from puna.llama import devices, library
+from puna.llama import library
 from puna.llama.adapter import Adapter
 from puna.llama.batch import Batch
-from puna.llama.context import Context
+from puna.llama.context import Context, DecodeResult
 from puna.llama.model import LlamaError, Model
 from puna.prompting.chat_template import ChatFormatter, choose_formatter
 from puna.worker.adapters import AdapterShelf
@@ -25,7 +25,7 @@ from puna.worker.embedding.loading import build_embedding_service
 from puna.worker.engine import Engine
 from puna.worker.governor import CpuMonitor, start_governor
 from puna.worker.outbox import Outbox
-from puna.worker.placement import Placement, load_weights
+from puna.worker.placement import Placement, describe, load_weights
 from puna.worker.preparation import Preparer
 from puna.worker.runner import BatchRunner
 from puna.worker.sequences import SequencePool
@@ -80,7 +80,7 @@ def _build_text_service(
     engine = Engine(
         BatchRunner(context, batch, _measure(context, batch), governor, monitor),
         model.vocabulary,
-        SequencePool(context, n_sequences, can_trim=model.can_trim),
+        SequencePool(context, n_sequences, can_trim=model.can_trim, window=model.window),
         AdapterShelf(partial(Adapter, model), context.forget_adapter),
         outbox,
         slots=message.slots,
@@ -88,8 +88,9 @@ def _build_text_service(
     )
     formatter = _choose_formatter(model)
     loaded = replace(
-        _describe(message, placement, plan, context, governor.threads),
+        describe(message, placement, context, context_length=plan.context_length, threads=governor.threads),
         can_think=formatter.output_format.knows_reasoning,
+        can_infill=model.vocabulary.infill_tokens is not None,
     )
     return TextService(engine, Preparer(model.vocabulary, formatter, plan.context_length)), loaded
 
@@ -101,30 +102,6 @@ def _choose_formatter(model: Model) -> ChatFormatter:
         vocabulary.bos_text,
         vocabulary.eos_text,
         tool_source=model.chat_template("tool_use"),
-    )
-
-
-def _describe(
-    message: Load, placement: Placement, plan: ContextPlan, context: Context, threads: int
-) -> LoadedModel:
-    model = placement.model
-    return LoadedModel(
-        architecture=model.architecture,
-        description=model.description,
-        n_parameters=model.n_parameters,
-        size_bytes=model.size_bytes,
-        context_length=plan.context_length,
-        trained_context_length=model.n_ctx_train,
-        total_cells=context.n_ctx,
-        slots=message.slots,
-        threads=threads,
-        gpu_layers=placement.gpu_layers,
-        layers=model.n_layer + 1,
-        backend=placement.backend,
-        backend_reason=placement.reason,
-        has_chat_template=model.chat_template() is not None,
-        can_infill=model.vocabulary.infill_tokens is not None,
-        devices=devices.list_devices(),
     )
 
 
@@ -145,7 +122,10 @@ def _plan_context(message: Load, model: Model) -> ContextPlan:
 
 
 def _measure(context: Context, batch: Batch) -> CostTable:
-    """Decode a few tokens: the first steps of the cost table, and the weights warm in memory."""
+    """Decode a few tokens: the first steps of the cost table, and the weights warm in memory.
+
+    Raises `LlamaError` for a model that computes nothing.
+    """
     cost = CostTable()
     started_s = time.monotonic()
     for i, size in enumerate(_PROBE_SIZES):
@@ -153,7 +133,8 @@ def _measure(context: Context, batch: Batch) -> CostTable:
         for position in range(size):
             batch.add(0, position, 0, wants_logits=position == size - 1)
         step_s = time.monotonic()
-        context.decode(batch)
+        if context.decode(batch) is DecodeResult.FAILED:
+            raise LlamaError("llama.cpp cannot compute it; the worker's log says why")
         context.synchronize()
         if i:
             cost.observe(size, time.monotonic() - step_s)

@@ -1,9 +1,12 @@
 """The worker's end of the pipe to the daemon."""
 
+import os
 from collections.abc import Sequence
 
 from puna.engine.child_pipe import ChildPipe
 from puna.engine.protocol import FromWorker, ToWorker, decode_to_worker, encode_frame
+
+EXIT_OK = 0
 
 
 class ParentPipe(ChildPipe):
@@ -15,5 +18,8 @@ class ParentPipe(ChildPipe):
         return None if body is None else decode_to_worker(body)
 
     def write(self, messages: Sequence[FromWorker]) -> None:
-        """Write one frame; blocks while the pipe is full. Raises `BrokenPipeError` when the daemon is gone."""
-        self.write_frame(encode_frame(messages))
+        """Write one frame; blocks while the pipe is full. Ends the process when the daemon is gone."""
+        try:
+            self.write_frame(encode_frame(messages))
+        except BrokenPipeError:
+            os._exit(EXIT_OK)

@@ -1,12 +1,14 @@
-"""Where the weights of a model go."""
+"""Where the weights of a model go, and what is told of it then."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
 
+from puna.domain.models import LoadedModel, ModelKind
 from puna.engine.protocol import Load
 from puna.llama import devices, rpc
+from puna.llama.context import Context
 from puna.llama.model import LlamaError, Model
 
 
@@ -17,6 +19,31 @@ class Placement(Struct, frozen=True):
     gpu_layers: int
     backend: str
     reason: str
+
+
+def describe(
+    message: Load, placement: Placement, context: Context, *, context_length: int, threads: int
+) -> LoadedModel:
+    """Return what the worker of any kind of model tells of it, but for the time of its load."""
+    model = placement.model
+    return LoadedModel(
+        architecture=model.architecture,
+        description=model.description,
+        n_parameters=model.n_parameters,
+        size_bytes=model.size_bytes,
+        context_length=context_length,
+        trained_context_length=model.n_ctx_train,
+        total_cells=context.n_ctx,
+        slots=message.slots,
+        threads=threads,
+        gpu_layers=placement.gpu_layers,
+        layers=model.n_layer + 1,
+        backend=placement.backend,
+        backend_reason=placement.reason,
+        has_chat_template=message.kind is ModelKind.TEXT and model.chat_template() is not None,
+        kind=message.kind,
+        devices=devices.list_devices(),
+    )
 
 
 def load_weights(message: Load, on_progress: Callable[[float], None]) -> Placement:

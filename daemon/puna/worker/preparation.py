@@ -2,22 +2,26 @@
 
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
 from puna.domain.constraint import Constraint
 from puna.domain.generation import ChatPrompt, GenerationRequest
 from puna.engine.protocol import Count, Generate
-from puna.errors import ContextOverflowError, InvalidRequestError, PunaError
+from puna.errors import ContextOverflowError, GenerationError, InvalidRequestError, PunaError
 from puna.llama.vocabulary import Vocabulary
 from puna.prompting.chat_template import ChatFormatter
 from puna.prompting.stop_strings import check_stop_strings
 from puna.worker.constraints import ConstraintCompiler, TextConstraint
+from puna.worker.mailbox import CountedPrompt, UnpreparedRequest
 from puna.worker.prompts import PromptTokenizer, TokenizedPrompt
 from puna.worker.text import TextAssembler
 
+_THREADS = 2
 _NO_PIECES: Mapping[int, bytes] = {}
 
 
@@ -44,8 +48,18 @@ class Preparer:
         self._compiler = ConstraintCompiler(vocabulary)
         self._context_length = context_length
 
-    def prepare(self, message: Generate) -> PreparedRequest:
-        """Return what the engine needs. Raises `ContextOverflowError`, `GenerationError` and their kin."""
+    def prepare(self, message: Generate | Count) -> PreparedRequest | CountedPrompt:
+        """Return what the engine needs, or the tokens of a prompt, whether or not it fits.
+
+        Raises `ContextOverflowError`, `GenerationError` and their kin.
+        """
+        match message:
+            case Generate():
+                return self._prepare(message)
+            case Count(request_id, prompt):
+                return CountedPrompt(request_id, len(self._prompts.tokenize(prompt).tokens))
+
+    def _prepare(self, message: Generate) -> PreparedRequest:
         request = message.request
         check_stop_strings(request.stop)
         prompt = self._prompts.tokenize(request.prompt, has_format=request.constraint is not None)
@@ -55,10 +69,6 @@ class Preparer:
         constraint = self._compile(request.constraint)
         text = TextAssembler(() if constraint else request.stop)
         return PreparedRequest(message.request_id, request, prompt.tokens, text, constraint)
-
-    def count(self, message: Count) -> int:
-        """Return the tokens of a prompt. Errors as in `prepare`, but for the length."""
-        return len(self._prompts.tokenize(message.prompt).tokens)
 
     def _prepare_chat(
         self, request_id: int, request: GenerationRequest, chat: ChatPrompt, prompt: TokenizedPrompt
@@ -111,46 +121,57 @@ class Preparer:
         return {token: text.encode() for text, token in self._special_tokens.items()}
 
 
-class CountedPrompt(Struct, frozen=True):
-    """The tokens of a prompt."""
-
-    request_id: int
-    tokens: int
+class _Message(Protocol):
+    @property
+    def request_id(self) -> int: ...
 
 
-class UnpreparedRequest(Struct, frozen=True):
-    """A request whose preparation failed."""
-
-    request_id: int
-    error: PunaError
+MessageT = TypeVar("MessageT", bound=_Message)
+OutcomeT = TypeVar("OutcomeT")
 
 
-class PreparationThread:
-    """Prepares requests in their order and hands each on, prepared or not."""
+class Preparation(Generic[MessageT, OutcomeT]):
+    """Prepares requests in threads of its own and hands each on, prepared or not.
+
+    They begin in their order, and as llama.cpp tokenises without the interpreter lock, a long one delays no other.
+    """
 
     def __init__(
         self,
-        preparer: Preparer,
-        hand_on: Callable[[PreparedRequest | CountedPrompt | UnpreparedRequest], None],
+        prepare: Callable[[MessageT], OutcomeT],
+        hand_on: Callable[[OutcomeT | UnpreparedRequest], None],
     ) -> None:
-        """`hand_on` is called on this thread."""
-        self._preparer = preparer
+        """Both are called on these threads; `prepare` may raise whatever it likes."""
+        self._prepare = prepare
         self._hand_on = hand_on
-        self._queue: queue.SimpleQueue[Generate | Count] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="preparation", daemon=True).start()
+        self._queue: queue.SimpleQueue[MessageT] = queue.SimpleQueue()
+        self._wanted: set[int] = set()
+        for number in range(_THREADS):
+            threading.Thread(target=self._run, name=f"preparation {number}", daemon=True).start()
 
-    def submit(self, message: Generate | Count) -> None:
+    def submit(self, message: MessageT) -> None:
         """Queue a request; returns at once."""
+        self._wanted.add(message.request_id)
         self._queue.put(message)
+
+    def forget(self, request_id: int) -> None:
+        """Leave a request out if its turn has not come: nobody wants it any more."""
+        self._wanted.discard(request_id)
 
     def _run(self) -> None:
         while True:
             message = self._queue.get()
-            try:
-                match message:
-                    case Generate():
-                        self._hand_on(self._preparer.prepare(message))
-                    case Count(request_id):
-                        self._hand_on(CountedPrompt(request_id, self._preparer.count(message)))
-            except PunaError as error:
-                self._hand_on(UnpreparedRequest(message.request_id, error))
+            if message.request_id in self._wanted:
+                self._wanted.discard(message.request_id)
+                self._hand_on(self._prepare_one(message))
+
+    def _prepare_one(self, message: MessageT) -> OutcomeT | UnpreparedRequest:
+        """The threads outlive every request: without them the worker would hang for everybody."""
+        try:
+            return self._prepare(message)
+        except PunaError as error:
+            return UnpreparedRequest(message.request_id, error)
+        except BaseException:  # noqa: BLE001 - llguidance's panics are no `Exception`
+            traceback.print_exc()
+            unknown = GenerationError("The request could not be prepared; the worker's log says why.")
+            return UnpreparedRequest(message.request_id, unknown)

@@ -42,9 +42,10 @@ class BatchRunner:
 
     def plan(self, slots: Sequence[Slot]) -> list[Chunk]:
         """Return what the next batch computes for these slots."""
-        pending = [Pending(slot.pending, slot.is_prompting) for slot in slots]
+        pending = [Pending(slot.computable, slot.is_prompting) for slot in slots]
+        kinds = {slot.is_prompt for slot in pending}
         prompt_tokens = self._batch.capacity
-        if not all(slot.is_prompt for slot in pending):
+        if len(kinds) == 2:
             prompt_tokens = self._cost.tokens_within(
                 _STALL_BUDGET_S, minimum=_SMALLEST_CHUNK, maximum=self._batch.capacity
             )

@@ -9,6 +9,8 @@ from puna.domain.generation import Sampling
 from puna.llama.sampler import Sampler
 
 _SEED_BITS = 32
+_COLDEST = 1e-6
+"""Below, logits divided by it leave the range of 32-bit floats; the likeliest token is all that is left by then."""
 _LONGEST_WINDOW = 4096
 
 
@@ -16,7 +18,7 @@ def clamp(sampling: Sampling, *, n_vocab: int) -> Sampling:
     """Return the values inside llama.cpp's ranges; what is not finite becomes "off"."""
     return msgspec.structs.replace(
         sampling,
-        temperature=_within(sampling.temperature, 0.0, 10.0, off=1.0),
+        temperature=_to_temperature(sampling.temperature),
         top_p=_within(sampling.top_p, 0.0, 1.0, off=1.0),
         min_p=_within(sampling.min_p, 0.0, 1.0, off=0.0),
         top_k=min(max(sampling.top_k, 0), n_vocab),
@@ -38,6 +40,11 @@ def build_sampler(sampling: Sampling, prompt: list[int], *, n_vocab: int) -> Sam
     window = clamped.penalty_window if clamped.penalises_prompt else 0
     sampler.accept(prompt[-window:] if window else ())
     return sampler
+
+
+def _to_temperature(value: float) -> float:
+    temperature = _within(value, 0.0, 10.0, off=1.0)
+    return temperature if temperature >= _COLDEST else 0.0
 
 
 def _within(value: float, low: float, high: float, *, off: float) -> float:

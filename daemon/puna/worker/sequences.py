@@ -1,6 +1,7 @@
 """The sequences of the cache: which one a request takes, and what of it is computed already.
 
-Prefixes that were computed with different adapters have nothing in common.
+Prefixes that were computed with different adapters have nothing in common. Models with a sliding window give up cells
+that have left it, so the beginning of a long sequence may be of no use to a text that branches off there.
 
 A finished request leaves its sequence behind as a cached prefix. A new one starts from the longest prefix that
 any sequence holds, a busy one included: sharing cells costs nothing. When a busy sequence is about to compute a
@@ -24,6 +25,8 @@ class Cells(Protocol):
     def trim_sequence(self, sequence: int, length: int) -> bool: ...
 
     def drop_sequence(self, sequence: int) -> None: ...
+
+    def first_position(self, sequence: int) -> int: ...
 
 
 class CachedSequence:
@@ -50,25 +53,36 @@ class Placement(Struct, frozen=True):
 class SequencePool:
     """All sequences of a context. Choosing is pure; taking and releasing act on the cells."""
 
-    def __init__(self, cells: Cells, size: int, *, can_trim: bool = True) -> None:
-        """`size` must exceed the number of requests that run at once. `can_trim` False: recurrent state."""
+    def __init__(self, cells: Cells, size: int, *, can_trim: bool = True, window: int = 0) -> None:
+        """`size` must exceed the number of requests that run at once. `can_trim` False: recurrent state.
+
+        `window` is how many tokens back the layers with a sliding window look; 0 where there are none.
+        """
         self._cells = cells
         self._can_trim = can_trim
+        self._window = window
         self._clock = count(1)
         self.sequences = [CachedSequence(i) for i in range(size)]
 
-    def place(self, prompt: list[int], adapter: str | None = None) -> Placement | None:
+    def place(
+        self, prompt: list[int], adapter: str | None = None, *, is_repeatable: bool = False
+    ) -> Placement | None:
         """Choose a sequence for a prompt; None means that waiting for a busy one is cheaper.
 
-        At least the last token of the prompt is left to compute, because its logits are needed.
+        At least the last token of the prompt is left to compute, because its logits are needed. With
+        `is_repeatable` a prompt that was there before takes its old cells: in others, sums are rounded in another
+        order, and the text would be another one.
         """
         usable = [(self._usable_prefix(sequence, prompt, adapter), sequence) for sequence in self.sequences]
         length, donor = max(usable, key=lambda pair: (pair[0], pair[1].last_used))
         kin = [s for s in self.sequences if s.is_busy and s.adapter == adapter]
-        coming = max((common_prefix(s.target, prompt) for s in kin), default=0)
+        shared = [(common_prefix(s.target, prompt), len(s.tokens)) for s in kin]
+        coming = max((length for length, computed in shared if length > computed), default=0)
         if self._can_trim and min(coming, len(prompt) - 1) - length >= _WORTH_WAITING:
             return None
-        return Placement(self._choose_home(donor, length).id, donor.id, length)
+        is_again = 0 < length == len(prompt) - 1 and donor.tokens[length : length + 1] == prompt[length:]
+        home = self._choose_home(donor, length, is_own=is_repeatable and is_again)
+        return Placement(home.id, donor.id, length)
 
     def take(self, placement: Placement, prompt: list[int], adapter: str | None = None) -> CachedSequence:
         """Act on a placement: the sequence then holds `placement.length` tokens and is busy."""
@@ -120,12 +134,19 @@ class SequencePool:
         if sequence.adapter != adapter:
             return 0
         length = min(common_prefix(sequence.tokens, prompt), len(prompt) - 1)
-        is_whole = length == len(sequence.tokens)
-        return length if is_whole or self._can_trim else 0
+        if length == len(sequence.tokens):
+            return length
+        return length if self._can_trim and self._has_window(sequence, length) else 0
 
-    def _choose_home(self, donor: CachedSequence, length: int) -> CachedSequence:
+    def _has_window(self, sequence: CachedSequence, length: int) -> bool:
+        """Return whether the cells are still there to which a token at position `length` looks back."""
+        if not self._window:
+            return True
+        return self._cells.first_position(sequence.id) <= max(0, length - self._window)
+
+    def _choose_home(self, donor: CachedSequence, length: int, *, is_own: bool) -> CachedSequence:
         idle = [s for s in self.sequences if not s.is_busy]
-        if not donor.is_busy and length == len(donor.tokens):
+        if not donor.is_busy and (is_own or length == len(donor.tokens)):
             return donor
         others = [s for s in idle if s is not donor]
         return min(others or idle, key=lambda s: (bool(s.tokens), s.last_used))

@@ -9,6 +9,7 @@ from puna.domain.generation import (
     FinishReason,
     GenerationEvent,
     OutputEvent,
+    ReasoningDelta,
     Started,
     TextDelta,
     Timing,
@@ -63,6 +64,9 @@ class Slot:
         self._first_token_s: float | None = None
         self._cached_tokens = 0
         self._pushed = 1
+        self._reasoning_tokens = 0
+        self._silent_tokens = 0
+        """Tokens since the last event: what comes of them is not certain yet."""
         self._logprobs: list[TokenLogprob] = []
 
     def start(self, sequence: CachedSequence, now_s: float) -> None:
@@ -87,6 +91,16 @@ class Slot:
     def pending(self) -> int:
         """Tokens to compute before the next one can be sampled."""
         return len(self.tokens) - self.computed
+
+    @property
+    def computable(self) -> int:
+        """Those of the pending tokens that the next step may compute.
+
+        Where the text shall come again, the last token of a prompt has a step of its own, as it has when all before
+        it is cached: what is computed in a larger batch differs in its last bits, and so does the text at last.
+        """
+        is_apart = self.is_prompting and self.request.sampling.is_repeatable
+        return self.pending - 1 if is_apart else self.pending
 
     @property
     def is_prompting(self) -> bool:
@@ -123,7 +137,7 @@ class Slot:
             return ()
         told: list[GenerationEvent] = [*events]
         if self._logprobs:
-            told = _attach(tuple(self._logprobs), events)
+            told = _attach(self._logprobs, events, is_stopped=self._text.stop_text is not None)
             self._logprobs = []
         if not self._is_announced:
             self._is_announced = True
@@ -187,7 +201,12 @@ class Slot:
 
     def _append(self, token: int, vocabulary: Vocabulary) -> list[OutputEvent]:
         self.tokens.append(token)
-        return self._text.push(self._marker_pieces.get(token) or vocabulary.piece(token))
+        events = self._text.push(self._marker_pieces.get(token) or vocabulary.piece(token))
+        self._silent_tokens += 1
+        if events:
+            self._reasoning_tokens += self._silent_tokens if isinstance(events[0], ReasoningDelta) else 0
+            self._silent_tokens = 0
+        return events
 
     def finish(self, reason: FinishReason, now_s: float) -> Finished:
         """Return the last event. The caller releases the sequence and closes the sampler."""
@@ -195,17 +214,32 @@ class Slot:
         first_s = self._first_token_s or now_s
         return Finished(
             reason,
-            Usage(self.prompt_length, self.generated, self._cached_tokens),
+            Usage(self.prompt_length, self.generated, self._cached_tokens, self._reasoning_tokens),
             Timing(started_s - self._arrived_s, first_s - started_s, now_s - first_s),
             self._text.stop_text,
         )
 
 
-def _attach(logprobs: tuple[TokenLogprob, ...], events: Sequence[OutputEvent]) -> list[GenerationEvent]:
+def _attach(
+    logprobs: Sequence[TokenLogprob], events: Sequence[OutputEvent], *, is_stopped: bool
+) -> list[GenerationEvent]:
     """Return the events with the log probabilities at the first content; those of reasoning and calls are dropped."""
     told: list[GenerationEvent] = [*events]
     for index, event in enumerate(events):
         if isinstance(event, TextDelta):
-            told[index] = replace(event, logprobs=logprobs)
+            told[index] = replace(event, logprobs=_of_text(logprobs, event.text, is_stopped=is_stopped))
             return told
-    return told or [TextDelta("", logprobs)]
+    silent = tuple(token for token in logprobs if not token.text)
+    return told if told or is_stopped or not silent else [TextDelta("", silent)]
+
+
+def _of_text(logprobs: Sequence[TokenLogprob], text: str, *, is_stopped: bool) -> tuple[TokenLogprob, ...]:
+    """Return the tokens that a text is made of: markup may stand before it, and a stop string behind it."""
+    size = len(text.encode())
+    kept: list[TokenLogprob] = []
+    for token in logprobs if is_stopped else reversed(logprobs):
+        if size <= 0:
+            break
+        size -= len(token.text)
+        kept.append(token)
+    return tuple(kept if is_stopped else reversed(kept))

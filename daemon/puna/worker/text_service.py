@@ -2,8 +2,9 @@
 
 from puna.engine.protocol import Abort, Count, Embed, Generate, Rank, Shutdown
 from puna.errors import InvalidRequestError
-from puna.worker.engine import Cancelled, Engine, Expected, Stop
-from puna.worker.preparation import PreparationThread, Preparer, UnpreparedRequest
+from puna.worker.engine import Engine
+from puna.worker.mailbox import Cancelled, Expected, Stop, UnpreparedRequest
+from puna.worker.preparation import Preparation, Preparer
 from puna.worker.service import Request
 
 
@@ -12,7 +13,7 @@ class TextService:
 
     def __init__(self, engine: Engine, preparer: Preparer) -> None:
         self._engine = engine
-        self._preparation = PreparationThread(preparer, engine.put)
+        self._preparation = Preparation(preparer.prepare, engine.put)
 
     def accept(self, message: Request) -> None:
         """Take in a message; see `Service`."""
@@ -25,6 +26,7 @@ class TextService:
                 self._engine.put(Expected(request_id))
                 self._engine.put(UnpreparedRequest(request_id, error))
             case Abort(request_id):
+                self._preparation.forget(request_id)
                 self._engine.put(Cancelled(request_id))
             case Shutdown():
                 self._engine.put(Stop())

@@ -195,6 +195,11 @@ def _guard_round(budget: Budget, value: object, rest: Sequence[object], kwargs: 
         raise TemplateLimitError("rounds to too many digits")
 
 
+def _guard_trim(budget: Budget, value: object, rest: Sequence[object], kwargs: Mapping[str, object]) -> None:
+    del budget
+    operations.guard_search(str(value), _argument(rest, kwargs, 0, "chars"))
+
+
 _GUARDS: Mapping[str, _Guard] = {
     "join": _guard_join,
     "replace": _guard_replace,
@@ -202,4 +207,5 @@ _GUARDS: Mapping[str, _Guard] = {
     "indent": _guard_indent,
     "sum": _guard_sum,
     "round": _guard_round,
+    "trim": _guard_trim,
 }

@@ -8,6 +8,8 @@ from puna.prompting.sandbox.budget import MAX_COUNT, MAX_INT_BITS, Budget, Templ
 
 _PERCENT_SPEC = re.compile(r"%(?:\([^)]*\))?[#0\- +]*(\*|\d+)?(?:\.(\*|\d+)?)?")
 _NUMBER = re.compile(r"\d+")
+_MAX_COMPARISONS = 200_000_000
+"""Of characters in one search; takes some 0.1 s."""
 _BLANKS = tuple(chr(code) for code in range(0x3001) if chr(code).isspace())
 
 
@@ -109,6 +111,12 @@ def guard_split(budget: Budget, text: str, separator: object) -> None:
         budget.require_items(count_blanks(text))
 
 
+def guard_search(text: str, sought: object) -> None:
+    """Refuse what takes as many comparisons as the product of two lengths: searches from the end, and stripping."""
+    if isinstance(sought, str) and len(text) * len(sought) > _MAX_COMPARISONS:
+        raise TemplateLimitError("searches for a text that is too long")
+
+
 def count_blanks(text: str) -> int:
     """Return how many characters a text can be split at; for short ones its length, which is quicker."""
     return len(text) if len(text) <= MAX_COUNT else sum(text.count(blank) for blank in _BLANKS)
@@ -133,12 +141,24 @@ def _guard_replace_method(budget: Budget, text: str, args: Sequence[object]) -> 
     guard_replace(budget, text, *(args[:2] if len(args) > 1 else (None, None)))
 
 
+def _guard_search_method(budget: Budget, text: str, args: Sequence[object]) -> None:
+    del budget
+    for sought in args[:1]:
+        guard_search(text, sought)
+
+
+def _guard_split_from_the_end(budget: Budget, text: str, args: Sequence[object]) -> None:
+    _guard_search_method(budget, text, args)
+    _guard_split_method(budget, text, args)
+
+
 _TEXT_METHOD_GUARDS: Mapping[str, Callable[[Budget, str, Sequence[object]], None]] = {
     "join": _guard_join_method,
     "replace": _guard_replace_method,
-    "rsplit": _guard_split_method,
+    "rsplit": _guard_split_from_the_end,
     "split": _guard_split_method,
     "splitlines": _guard_split_method,
+    **dict.fromkeys(("lstrip", "rfind", "rindex", "rpartition", "rstrip", "strip"), _guard_search_method),
 }
 
 _TEXT_ATTRIBUTES = """

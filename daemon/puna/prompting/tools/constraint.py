@@ -6,6 +6,7 @@ from puna.domain.chat import Tool, ToolChoice, ToolChoiceMode
 from puna.domain.constraint import Constraint, JsonSchemaConstraint
 from puna.errors import InvalidRequestError
 from puna.prompting.reasoning import ReasoningTags
+from puna.prompting.tools.annotations import drop_annotations
 from puna.prompting.tools.format import SpecialTokens, ToolFormat
 from puna.prompting.tools.grammar import Grammar, Offer
 from puna.prompting.tools.schemas import close, decode_schema, decode_schema_text
@@ -54,7 +55,7 @@ def constrain_answer(
     """
     grammar = Grammar(special_tokens)
     schema = decode_schema_text(answer.schema)
-    before, content = write_before(grammar), grammar.json(schema)
+    before, content = write_before(grammar), grammar.json(drop_annotations(schema))
     if tools:
         content = grammar.choice([content, _write_calls(grammar, tool_format, tools, choice)])
     return grammar.finish(f"{before} {content}" if before else content)

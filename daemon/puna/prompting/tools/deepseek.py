@@ -64,7 +64,7 @@ class DeepSeekFormat:
         """Return an expression for such calls."""
         tail = grammar.literal(self._tail)
         rules = [
-            f"{grammar.literal(self._head(offer.name))} {grammar.json(offer.schema)} {tail}"
+            f"{grammar.literal(self._head(offer.name))} {grammar.arguments(offer.schema)} {tail}"
             for offer in offers
         ]
         calls = grammar.repeat(grammar.choice(rules), self._between, max_calls)

@@ -44,7 +44,7 @@ class GemmaFormat:
         """Return an expression for such calls; the arguments are written as JSON, which the parser reads, too."""
         end = grammar.literal(_OPENER.close)
         rules = [
-            f"{grammar.literal(f'{_OPENER.text}{_CALL}{offer.name}')} {grammar.json(offer.schema)} {end}"
+            f"{grammar.literal(f'{_OPENER.text}{_CALL}{offer.name}')} {grammar.arguments(offer.schema)} {end}"
             for offer in offers
         ]
         return grammar.repeat(grammar.choice(rules), "", max_calls)

@@ -47,7 +47,7 @@ class GenericFormat:
 
     def write_grammar(self, grammar: Grammar, offers: Sequence[Offer], max_calls: int) -> str:
         """Return an expression for one JSON object, so that the constraint is a schema."""
-        return grammar.json(_join_schemas(offers, max_calls))
+        return grammar.arguments(_join_schemas(offers, max_calls))
 
 
 def _join_schemas(offers: Sequence[Offer], max_calls: int) -> JsonObject:

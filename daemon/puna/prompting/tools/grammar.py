@@ -9,8 +9,16 @@ from msgspec import Struct
 from puna.domain.constraint import Constraint, JsonSchemaConstraint, LarkConstraint
 from puna.prompting.tools.schemas import JsonObject
 
-_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-"""JSON as templates write it: on one line, with blanks behind commas and colons."""
+JSON_FORM = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+    "coerce_one_of": True,
+}
+"""JSON as templates write it: on one line, with blanks behind commas and colons. Of several alternatives one must fit;
+no grammar can hold a text to exactly one."""
+_ARGUMENTS = {**JSON_FORM, "lenient": True}
+"""Keywords that no grammar can hold are left to the tool, which looks at its arguments anyway."""
 
 
 class Offer(Struct, frozen=True):
@@ -53,10 +61,18 @@ class Grammar:
         self._rules.append(f"{name}: {body}")
         return name
 
+    def arguments(self, schema: JsonObject) -> str:
+        """Return an expression for JSON that fits the schema of a tool, as far as a grammar can hold it."""
+        return self._json({**schema, "x-guidance": _ARGUMENTS})
+
     def json(self, schema: JsonObject) -> str:
         """Return an expression for JSON that fits a schema."""
-        name = self.rule(f"%json {json.dumps({**schema, 'x-guidance': _LAYOUT})}")
-        self._schemas[name] = json.dumps(schema)
+        return self._json({**schema, "x-guidance": JSON_FORM})
+
+    def _json(self, schema: JsonObject) -> str:
+        text = json.dumps(schema)
+        name = self.rule(f"%json {text}")
+        self._schemas[name] = text
         return name
 
     def choice(self, expressions: list[str]) -> str:

@@ -49,7 +49,9 @@ class HarmonyFormat:
     def write_grammar(self, grammar: Grammar, offers: Sequence[Offer], max_calls: int) -> str:
         """Return an expression for one call, which the model's end token follows; it may think before."""
         del max_calls
-        calls = [f"{grammar.literal(_head(offer.name))} {grammar.json(offer.schema)}" for offer in offers]
+        calls = [
+            f"{grammar.literal(_head(offer.name))} {grammar.arguments(offer.schema)}" for offer in offers
+        ]
         return f"{_write_analysis(grammar)} {grammar.choice(calls)}"
 
 

@@ -68,9 +68,7 @@ class JsonFormat:
         head = write_call(
             ToolCall("", offer.name, "{}"), name_key=self.name_key, arguments_key=self.arguments_key
         )
-        return (
-            f"{grammar.literal(head.removesuffix('{}}'))} {grammar.json(offer.schema)} {grammar.literal('}')}"
-        )
+        return f"{grammar.literal(head.removesuffix('{}}'))} {grammar.arguments(offer.schema)} {grammar.literal('}')}"
 
 
 _FENCE = Opener("```json", "```", is_certain=False)

@@ -60,7 +60,7 @@ class MistralFormat:
         if self.has_ids:
             middle = f"{grammar.literal(_ID)} {grammar.terminal('/[a-zA-Z0-9]{9}/')} {middle}"
         rules = [
-            f"{grammar.literal(_CALLS + offer.name)} {middle} {grammar.json(offer.schema)}"
+            f"{grammar.literal(_CALLS + offer.name)} {middle} {grammar.arguments(offer.schema)}"
             for offer in offers
         ]
         return grammar.repeat(grammar.choice(rules), "", max_calls)

@@ -130,7 +130,7 @@ def _write_arguments(grammar: Grammar, schema: JsonObject) -> str:
     required = required_of(schema)
     rules = {
         name: grammar.rule(
-            f"{grammar.literal(f'{name}=')} {grammar.json({**definitions_of(schema), **field})}"
+            f"{grammar.literal(f'{name}=')} {grammar.arguments({**definitions_of(schema), **field})}"
         )
         for name, field in {**{name: {} for name in required}, **properties_of(schema)}.items()
     }

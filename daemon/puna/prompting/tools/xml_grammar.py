@@ -38,7 +38,7 @@ def _write_value(grammar: Grammar, field: JsonObject, root: JsonObject, end: str
         return f"{grammar.choice([grammar.literal(text) for text in texts])} {grammar.literal(end)}"
     if "string" in types_of(field, root):
         return _write_text(grammar, field, end)
-    return f"{grammar.json({**definitions_of(root), **field})} {grammar.literal(end)}"
+    return f"{grammar.arguments({**definitions_of(root), **field})} {grammar.literal(end)}"
 
 
 def _write_text(grammar: Grammar, field: JsonObject, end: str) -> str:

@@ -1,6 +1,5 @@
 """The step loop of an embedding model or a reranker: one decode a step, shared by all requests."""
 
-import queue
 from collections import deque
 from collections.abc import Sequence
 
@@ -11,14 +10,11 @@ from puna.worker.embedding.plan import plan_batch
 from puna.worker.embedding.runner import InputRunner
 from puna.worker.embedding.task import PreparedInputs, Task
 from puna.worker.embedding.vectors import is_sound
-from puna.worker.engine import Cancelled, Expected, Stop
+from puna.worker.mailbox import Cancelled, Command, Mailbox, Stop
 from puna.worker.outbox import Counters, Outbox
-from puna.worker.preparation import CountedPrompt, UnpreparedRequest
 
 BATCH_INPUTS = 64
 """The most inputs in one batch, which are the sequences of the context."""
-
-Command = Expected | PreparedInputs | CountedPrompt | UnpreparedRequest | Cancelled | Stop
 
 
 class EmbeddingEngine:
@@ -33,15 +29,14 @@ class EmbeddingEngine:
         self._outbox = outbox
         self._slots = slots
         self._batch_tokens = batch_tokens
-        self._inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._expected: set[int] = set()
+        self._mailbox: Mailbox[PreparedInputs] = Mailbox(outbox)
         self._tasks: deque[Task] = deque()
         self._counters = Counters()
         self._is_stopping = False
 
-    def put(self, command: Command) -> None:
+    def put(self, command: Command[PreparedInputs]) -> None:
         """Queue a command; one that makes the running decode pointless ends it. From any thread."""
-        self._inbox.put(command)
+        self._mailbox.put(command)
         match command:
             case Cancelled(request_id):
                 self._runner.interrupt(request_id)
@@ -61,45 +56,21 @@ class EmbeddingEngine:
         busy = min(len(self._tasks), self._slots)
         return WorkerStatus(
             busy_slots=busy,
-            waiting_requests=len(self._tasks) - busy + len(self._expected),
+            waiting_requests=len(self._tasks) - busy + self._mailbox.expected,
             threads=self._runner.threads,
             prompt_tokens=self._counters.prompt_tokens,
             steps=self._counters.steps,
         )
 
     def _take_commands(self) -> None:
-        is_idle = not self._tasks
-        try:
-            while True:
-                self._handle(self._inbox.get(block=is_idle))
-                is_idle = False
-        except queue.Empty:
-            return
-
-    def _handle(self, command: Command) -> None:
-        match command:
-            case Expected(request_id):
-                self._expected.add(request_id)
-            case UnpreparedRequest(request_id, error):
-                if self._is_expected(request_id):
-                    self._outbox.failed(request_id, error)
-            case CountedPrompt(request_id, tokens):
-                if self._is_expected(request_id):
-                    self._outbox.counted(request_id, tokens)
-            case PreparedInputs(request_id):
-                if self._is_expected(request_id):
+        for command in self._mailbox.take(is_idle=not self._tasks):
+            match command:
+                case Cancelled(request_id):
+                    self._tasks = deque(task for task in self._tasks if task.request_id != request_id)
+                case Stop():
+                    self._is_stopping = True
+                case PreparedInputs():
                     self._admit(Task(command))
-            case Cancelled(request_id):
-                self._expected.discard(request_id)
-                self._tasks = deque(task for task in self._tasks if task.request_id != request_id)
-            case Stop():
-                self._is_stopping = True
-
-    def _is_expected(self, request_id: int) -> bool:
-        """False when the request was cancelled while it was being prepared."""
-        is_expected = request_id in self._expected
-        self._expected.discard(request_id)
-        return is_expected
 
     def _admit(self, task: Task) -> None:
         if task.is_done:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from puna.domain.memory import LONGEST_INPUT
 from puna.domain.models import LoadedModel, ModelKind
 from puna.engine.protocol import Load
 from puna.errors import ModelLoadError
-from puna.llama import devices
 from puna.llama.batch import Batch
 from puna.llama.context import Context, DecodeResult
 from puna.llama.model import Model
@@ -20,7 +21,7 @@ from puna.worker.embedding.service import EmbeddingService
 from puna.worker.embedding.tokenizer import InputTokenizer, PairTokenizer
 from puna.worker.governor import CpuMonitor, start_governor
 from puna.worker.outbox import Outbox
-from puna.worker.placement import Placement
+from puna.worker.placement import Placement, describe
 
 _PROBE_TOKENS = 8
 
@@ -55,7 +56,8 @@ def build_embedding_service(
         EmbeddingEngine(runner, outbox, slots=message.slots, batch_tokens=batch_tokens),
         _build_preparer(message.kind, model, limit),
     )
-    return service, _describe(message, placement, limit, context, governor.threads)
+    loaded = describe(message, placement, context, context_length=limit, threads=governor.threads)
+    return service, replace(loaded, embedding_length=model.n_embd_out)
 
 
 def _choose_pooling(message: Load, model: Model) -> Pooling:
@@ -91,27 +93,4 @@ def _build_preparer(kind: ModelKind, model: Model, limit: int) -> InputPreparer:
         InputTokenizer(vocabulary, special, limit=limit),
         PairTokenizer(vocabulary, special, limit=limit, template=model.chat_template("rerank")),
         embedding_length=model.n_embd_out,
-    )
-
-
-def _describe(message: Load, placement: Placement, limit: int, context: Context, threads: int) -> LoadedModel:
-    model = placement.model
-    return LoadedModel(
-        architecture=model.architecture,
-        description=model.description,
-        n_parameters=model.n_parameters,
-        size_bytes=model.size_bytes,
-        context_length=limit,
-        trained_context_length=model.n_ctx_train,
-        total_cells=context.n_ctx,
-        slots=message.slots,
-        threads=threads,
-        gpu_layers=placement.gpu_layers,
-        layers=placement.model.n_layer + 1,
-        backend=placement.backend,
-        backend_reason=placement.reason,
-        has_chat_template=False,
-        kind=message.kind,
-        embedding_length=model.n_embd_out,
-        devices=devices.list_devices(),
     )

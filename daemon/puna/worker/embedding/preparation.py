@@ -2,10 +2,11 @@
 
 from puna.domain.generation import Prompt, TextPrompt, TokenPrompt
 from puna.domain.models import ModelKind
-from puna.engine.protocol import Embed, Rank
+from puna.engine.protocol import Count, Embed, Rank
 from puna.errors import InvalidRequestError
 from puna.worker.embedding.task import PreparedInputs
 from puna.worker.embedding.tokenizer import InputTokenizer, PairTokenizer
+from puna.worker.mailbox import CountedPrompt
 
 NO_TEXT = {
     ModelKind.EMBEDDING: "This is an embedding model: it turns text into vectors and does not generate any.",
@@ -24,9 +25,11 @@ class InputPreparer:
         self._pairs = pairs
         self._embedding_length = embedding_length
 
-    def prepare(self, message: Embed | Rank) -> PreparedInputs:
-        """Return the inputs. Raises `InvalidRequestError` or `ContextOverflowError`."""
+    def prepare(self, message: Embed | Rank | Count) -> PreparedInputs | CountedPrompt:
+        """Return the inputs, or the tokens of a prompt. Raises `InvalidRequestError` or `ContextOverflowError`."""
         match message:
+            case Count(request_id, prompt):
+                return CountedPrompt(request_id, self._count(prompt))
             case Embed(request_id, request):
                 self._check_embeds(request.dimensions)
                 tokens = self._inputs.tokenize(request.inputs, is_truncated=request.is_truncated)
@@ -41,8 +44,8 @@ class InputPreparer:
                 )
                 return PreparedInputs(request_id, request, pairs)
 
-    def count(self, prompt: Prompt) -> int:
-        """Return the tokens of a prompt, whether or not it fits. Raises `InvalidRequestError`."""
+    def _count(self, prompt: Prompt) -> int:
+        """Return the tokens of a prompt, whether or not it fits."""
         match prompt:
             case TextPrompt(text):
                 return len(self._inputs.read(text))
