@@ -36,6 +36,8 @@ class Repo:
     licence: str = "apache-2.0"
     base: str | None = None
     """What it is a quantised conversion of."""
+    told_id: str = ""
+    """Its name by now, where that is not the one under which it is asked for."""
 
 
 @dataclass
@@ -64,7 +66,10 @@ class Knobs:
     has_length: bool = True
     endless_answer: bool = False
     is_odd: bool = False
-    """Answer with something that is no JSON."""
+    """Answer with `odd_text`."""
+    odd_text: str = "<html>Sign in to this network</html>"
+    odd_location: str = ""
+    """Where the content is redirected to, once asked for."""
     next_page_elsewhere: bool = False
     """The next page of a list is at another origin."""
     redirects: int = 0
@@ -152,7 +157,7 @@ class FakeHub:
         if knobs.statuses:
             return _error(knobs.statuses.pop(0), "", "forced")
         if knobs.is_odd:
-            return web.Response(text="<html>Sign in to this network</html>", content_type="text/html")
+            return web.Response(text=knobs.odd_text, content_type="text/html")
         return await _endless(request) if knobs.endless_answer else None
 
     # The API
@@ -179,7 +184,7 @@ class FakeHub:
         refused = self._refuse(request, name)
         if refused is not None:
             return refused
-        if request.match_info.get("revision", "main") not in {"main", COMMIT}:
+        if request.match_info.get("revision", "main") not in {"main", "branch", COMMIT}:
             return _error(404, "RevisionNotFound", "Invalid rev id")
         return web.json_response(self._describe(name, sizes="blobs" in request.query))
 
@@ -188,7 +193,7 @@ class FakeHub:
         tags = ["gguf", f"license:{repo.licence}"]
         return {
             "_id": "0" * 24,
-            "id": name,
+            "id": repo.told_id or name,
             "modelId": name,
             "author": name.partition("/")[0],
             "sha": COMMIT,
@@ -238,6 +243,8 @@ class FakeHub:
         return None if path in repo.files else _error(404, "EntryNotFound", "Entry not found")
 
     async def _cdn(self, request: web.Request) -> web.StreamResponse:
+        if self.knobs.odd_location:
+            return web.Response(status=302, headers={"Location": self.knobs.odd_location})
         step = int(request.match_info["step"])
         if step:
             path = request.path_qs.replace(f"/cdn/{step}/", f"/cdn/{step - 1}/", 1)

@@ -75,8 +75,8 @@ class HubUser:
 async def hub_user(
     folder: Path,
     *,
-    stall_s: float = 5.0,
-    time_limit_s: float = 5.0,
+    stall_s: float = 60.0,
+    time_limit_s: float = 60.0,
     endpoint: str | None = None,
     is_offline: bool = False,
 ) -> AsyncIterator[HubUser]:

@@ -36,11 +36,11 @@ class HubProcess:
     url: str
 
     def turn(self, **knobs: Any) -> None:
-        assert requests.post(f"{self.url}/_knobs", json=knobs, timeout=5).status_code == 200
+        assert requests.post(f"{self.url}/_knobs", json=knobs, timeout=60).status_code == 200
 
     def content(self) -> list[dict[str, Any]]:
         """Return the requests for content so far."""
-        asked = requests.get(f"{self.url}/_asked", timeout=5).json()
+        asked = requests.get(f"{self.url}/_asked", timeout=60).json()
         return [each for each in asked if each["path"].startswith("/cdn/")]
 
 
@@ -85,7 +85,7 @@ def wait_for_end(client: ModelClient, download: Download) -> Download:
 def test_a_killed_daemon_goes_on_at_the_byte_where_it_stopped(
     start: Callable[[], RunningDaemon], hub: HubProcess, tmp_path: Path
 ) -> None:
-    hub.turn(delay_s=0.02)
+    hub.turn(stall_after=1_500_000)
     daemon = start()
     begun = client_of(daemon).begin(NAME)
     part = RepoFolder(tmp_path / "hub", REPO).part(ETAG)
@@ -96,7 +96,6 @@ def test_a_killed_daemon_goes_on_at_the_byte_where_it_stopped(
     assert 1_000_000 < have < len(CONTENT)
     assert part.read_bytes() == CONTENT[:have]
 
-    hub.turn(delay_s=0)
     client = client_of(start())
     done = wait_for_end(client, next(each for each in client.downloads() if each.id == begun.id))
     assert done.state is DownloadState.DONE
@@ -111,7 +110,7 @@ def test_a_killed_daemon_goes_on_at_the_byte_where_it_stopped(
 def test_a_stopped_daemon_goes_on_after_the_next_start_and_a_paused_download_waits(
     start: Callable[[], RunningDaemon], hub: HubProcess
 ) -> None:
-    hub.turn(delay_s=0.02)
+    hub.turn(delay_s=0.1)
     daemon = start()
     client = client_of(daemon)
     begun = client.begin(NAME)
@@ -135,7 +134,7 @@ def test_a_stopped_daemon_goes_on_after_the_next_start_and_a_paused_download_wai
 def test_a_cancelled_download_leaves_nothing(
     start: Callable[[], RunningDaemon], hub: HubProcess, tmp_path: Path
 ) -> None:
-    hub.turn(delay_s=0.02)
+    hub.turn(delay_s=0.1)
     client = client_of(start())
     begun = client.begin(NAME)
     wait_until(lambda: client.downloads()[0].done_bytes > 500_000)
@@ -149,7 +148,7 @@ def test_locallab_loads_a_model_that_was_not_on_disk(
     daemon = start()
     answer = requests.post(f"{daemon.url}/models/load", json={"model_id": REPO}, timeout=60)
     assert answer.json() == {"status": "success", "message": f"Model {NAME} loaded successfully"}
-    available = requests.get(f"{daemon.url}/models/available", timeout=10).json()
+    available = requests.get(f"{daemon.url}/models/available", timeout=60).json()
     assert available["current_model"] == NAME
     assert {model["id"]: model["is_loaded"] for model in available["models"]} == {"demo": False, NAME: True}
     answer = requests.post(
@@ -161,14 +160,14 @@ def test_locallab_loads_a_model_that_was_not_on_disk(
 def test_locallab_says_that_a_model_is_on_its_way(
     start: Callable[[], RunningDaemon], hub: HubProcess
 ) -> None:
-    hub.turn(delay_s=0.05)
+    hub.turn(delay_s=0.3)
     daemon = start()
-    answer = requests.post(f"{daemon.url}/models/load/{REPO}", json={}, timeout=20)
+    answer = requests.post(f"{daemon.url}/models/load/{REPO}", json={}, timeout=60)
     assert answer.json()["status"] == "loading"
     assert "is being downloaded" in answer.json()["message"]
-    coming = requests.get(f"{daemon.url}/models/available", timeout=10).json()["models"][-1]
+    coming = requests.get(f"{daemon.url}/models/available", timeout=60).json()["models"][-1]
     assert (coming["id"], coming["can_load"], coming["is_loaded"]) == (NAME, False, False)
-    status = requests.get(f"{daemon.url}/models/status/{REPO}", timeout=10).json()
+    status = requests.get(f"{daemon.url}/models/status/{REPO}", timeout=60).json()
     assert not status["is_loaded"]
     assert 0 <= status["loading_progress"] < 1
     hub.turn(delay_s=0)
@@ -254,7 +253,7 @@ def test_the_command_line_finds_brings_shows_and_removes_models(
 def test_ctrl_c_pauses_a_pull_and_the_same_command_goes_on(
     start: Callable[[], RunningDaemon], hub: HubProcess, tmp_path: Path
 ) -> None:
-    hub.turn(delay_s=0.2)
+    hub.turn(delay_s=0.5)
     client = client_of(start())
     pulling = subprocess.Popen(
         [sys.executable, "-P", "-m", "puna", "pull", NAME],
@@ -266,7 +265,7 @@ def test_ctrl_c_pauses_a_pull_and_the_same_command_goes_on(
     assert pulling.stdout is not None
     assert "downloading" in pulling.stdout.readline()
     pulling.send_signal(signal.SIGINT)
-    out, _ = pulling.communicate(timeout=20)
+    out, _ = pulling.communicate(timeout=60)
     assert pulling.returncode == 130, out
     assert f"`puna pull {NAME}` goes on" in out
     assert client.downloads()[0].state is DownloadState.PAUSED
@@ -298,7 +297,7 @@ def test_the_token_is_in_no_log(
     daemon = start()
     client = client_of(daemon)
     wait_for_end(client, client.begin(NAME))
-    asked = requests.get(f"{hub.url}/_asked", timeout=5).json()
+    asked = requests.get(f"{hub.url}/_asked", timeout=60).json()
     assert {each["token"] for each in asked if not each["path"].startswith("/cdn/")} == {"hf_owner0123456789"}
     assert {each["token"] for each in asked if each["path"].startswith("/cdn/")} == {None}
     assert daemon.stop() == 0

@@ -1,21 +1,28 @@
 """Which models are found, under which names, and what is said about the others."""
 
 import asyncio
+import errno
 import json
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from fakes import gguf_files as fake
 from fakes.gguf_files import model_file
-from puna.errors import ModelLoadError, ModelNotFoundError
+from puna.errors import InvalidRequestError, ModelLoadError, ModelNotFoundError
+from puna.models import catalogue as catalogue_module
 from puna.models import inspection
 from puna.models.catalogue import LocalCatalogue
+from puna.models.gguf import reader
 from puna.models.header import ModelHeader, read_model_header
+from puna.models.inspection import Inspector
+from puna.models.listing import Listing
 from puna.models.names import path_in
+from puna.models.survey import Places, look
 from puna.paths import Paths
 from puna.residency.ports import Catalogue
 
@@ -37,7 +44,8 @@ async def not_found(models: LocalCatalogue, name: str) -> str:
 
 
 async def unusable(models: LocalCatalogue, name: str) -> str:
-    with pytest.raises(ModelLoadError) as caught:
+    """Return what is said of a file that cannot run; who names it by its path made a mistake."""
+    with pytest.raises(InvalidRequestError if name.startswith("/") else ModelLoadError) as caught:
         await models.find(name)
     return caught.value.message
 
@@ -292,6 +300,18 @@ async def test_odd_names_are_simply_not_found() -> None:
         json.dumps(message).encode()
 
 
+async def test_a_path_that_is_no_model_is_a_mistake_of_the_request_and_a_bad_alias_is_none(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "notes.txt").write_text("no model")
+    path = str(tmp_path / "notes.txt")
+    with pytest.raises(InvalidRequestError, match=r"notes\.txt is not a GGUF file") as caught:
+        await catalogue().find(path)
+    assert caught.value.field == "model"
+    with pytest.raises(ModelLoadError):
+        await LocalCatalogue(DEMO, (), {"mine": path}).find("mine")
+
+
 async def test_what_is_no_regular_file_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "secret-place"
     folder.mkdir()
@@ -326,6 +346,21 @@ async def test_an_unreadable_file_is_said(tmp_path: Path) -> None:
     path = model_file().write(tmp_path / "tiny.gguf")
     path.chmod(0)
     assert "tiny.gguf cannot be read: Permission denied." in await unusable(catalogue(), str(path))
+
+
+async def test_a_file_that_may_be_read_again_is_listed_though_it_did_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_file().write(tmp_path / "mine.gguf")
+    models = catalogue(tmp_path)
+
+    def refuse(path: str, flags: int) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "_open_without_waiting", refuse)
+        assert await unusable(models, "mine") == "mine.gguf cannot be read: Permission denied."
+    assert (await models.find("mine")).id == "mine"
 
 
 def test_windows_network_paths_are_refused_before_they_are_opened() -> None:
@@ -363,6 +398,32 @@ async def test_a_header_is_read_once_while_the_file_is_the_same(
     os.utime(path, ns=(1, 1))
     await models.find("tiny")
     assert reads.count("tiny.gguf") == 2
+
+
+async def test_a_look_that_ends_late_does_not_hide_what_a_later_one_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_file().write(tmp_path / "files" / "tiny.gguf")
+    file = model_file().write(tmp_path / "elsewhere" / "named.gguf")
+    models = catalogue(tmp_path / "files")
+    await models.entries()
+    may_end, has_begun = threading.Event(), threading.Event()
+
+    def look_slowly(places: Places, inspector: Inspector) -> Listing:
+        found = look(places, inspector)
+        if not places.named:
+            has_begun.set()
+            assert may_end.wait(60)
+        return found
+
+    monkeypatch.setattr(catalogue_module, "look", look_slowly)
+    early = asyncio.create_task(models.refresh())
+    await asyncio.to_thread(has_begun.wait, 60)
+    await models.find(str(file))
+    later = await models.refresh()
+    may_end.set()
+    assert "named" not in (await early).models
+    assert models._listing is later
 
 
 async def test_a_caller_who_gives_up_does_not_stop_the_others(tmp_path: Path) -> None:

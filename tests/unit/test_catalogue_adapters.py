@@ -48,6 +48,19 @@ async def test_an_adapter_is_a_model_that_can_what_its_base_can(shelf: FixedShel
     assert await models.find(ID) == adapter
 
 
+async def test_a_base_tells_how_large_the_adapters_are_that_may_be_put_on_it(
+    shelf: FixedShelf, tmp_path: Path
+) -> None:
+    other = adapter_id(2)
+    shelf.known[other] = replace(record_of(2, DEMO), base_id="renamed", size_bytes=70)
+    change(shelf, size_bytes=30)
+    model_file().write(tmp_path / "models" / "another.gguf")
+    models = catalogue(shelf, tmp_path / "models")
+    assert (await models.find("demo")).adapter_sizes == (30, 70)
+    assert (await models.find("another")).adapter_sizes == ()
+    assert (await models.find(ID)).adapter_sizes == ()
+
+
 async def test_an_adapter_without_its_base_is_listed_as_unusable_with_the_reason(
     shelf: FixedShelf, tmp_path: Path
 ) -> None:
@@ -96,6 +109,21 @@ async def test_a_base_that_is_replaced_while_puna_runs_is_noticed(shelf: FixedSh
     model_file().write(base)
     with pytest.raises(ModelLoadError, match="another file"):
         await models.find(ID)
+
+
+async def test_the_list_of_models_does_not_wait_for_bases_to_be_read(
+    shelf: FixedShelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = catalogue(shelf)
+    with monkeypatch.context() as patched:
+        patched.setattr(Fingerprints, "_hash", None)
+        assert [entry.id for entry in await models.entries()] == ["demo", ID]
+    change(shelf, base_sha256="0" * 64)
+    with pytest.raises(ModelLoadError, match="another file"):
+        await models.find(ID)
+    assert [each.id for each in (await models.overview()).unusable] == [ID], "now it is known"
+    change(shelf, base_size_bytes=7)
+    assert [entry.id for entry in await catalogue(shelf).entries()] == ["demo"]
 
 
 async def test_an_adapter_whose_file_is_gone_says_so(shelf: FixedShelf) -> None:

@@ -172,9 +172,9 @@ async def test_what_cannot_be_added_is_refused_with_its_reason(state: StateFile,
         await models.add(Path("tiny.gguf"))
     with pytest.raises(ModelNotFoundError, match="no file 'gone"):
         await models.add(tmp_path / "gone.gguf")
-    with pytest.raises(ModelLoadError, match="web page"):
+    with pytest.raises(InvalidRequestError, match="web page"):
         await models.add(broken)
-    with pytest.raises(ModelLoadError, match="LoRA adapter"):
+    with pytest.raises(InvalidRequestError, match="LoRA adapter"):
         await models.add(fake.adapter_file().write(tmp_path / "lora.gguf"))
     for name in ("demo", "mine"):
         with pytest.raises(InvalidRequestError, match="is the name of a model"):

@@ -8,6 +8,7 @@ from fakes import gguf_files as fake
 from fakes.gguf_files import GgufFile, Tensor, model_file, pair, scalar
 from fakes.hub_cache import cache_file, set_ref
 from puna.domain.models import ModelEntry
+from puna.models import projectors
 from puna.models.catalogue import LocalCatalogue
 from puna.models.header import GgufKind
 from puna.models.projectors import Projector, choose_projector, model_of_name
@@ -52,8 +53,8 @@ def test_a_name_tells_its_model(file_name: str, model: str) -> None:
 def choose(
     model: str, *projectors: Projector, beside: tuple[str, ...] = (), length: int = LENGTH
 ) -> str | None:
-    names = (model, *beside, *(each.name for each in projectors))
-    return choose_projector(model, length, names, projectors)
+    models = {model_of_name(name) for name in (model, *beside)}
+    return choose_projector(model, length, models, projectors)
 
 
 def test_the_projector_with_the_models_name_belongs_to_it() -> None:
@@ -130,3 +131,21 @@ async def test_projectors_in_the_hubs_cache_belong_to_their_models(tmp_path: Pat
     overview = await LocalCatalogue(DEMO, hub_cache=tmp_path).overview()
     assert [entry.projector for entry in overview.models] == [None, path]
     assert overview.unusable == ()
+
+
+async def test_a_folder_is_looked_at_once_however_many_models_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        model_file().write(tmp_path / f"model-{number}.gguf")
+        projector(LENGTH + number).write(tmp_path / f"mmproj-model-{number}.gguf")
+    asked: list[str] = []
+
+    def count(name: str) -> bool:
+        asked.append(name)
+        return "mmproj" in name
+
+    monkeypatch.setattr(projectors, "is_projector_name", count)
+    entries = await models_in(tmp_path)
+    assert entries["model-7"].projector == tmp_path / "mmproj-model-7.gguf"
+    assert len(asked) <= 2 * 60

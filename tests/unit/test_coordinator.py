@@ -114,7 +114,12 @@ def coordinator(launcher: RecordingLauncher) -> Coordinator:
 
 
 def build(
-    launcher: RecordingLauncher, *, default: str | None = "d", limit: int = 2, queue_limit: int = 10
+    launcher: RecordingLauncher,
+    *,
+    default: str | None = "d",
+    limit: int = 2,
+    queue_limit: int = 10,
+    room_timeout_s: float = 600.0,
 ) -> Coordinator:
     return Coordinator(
         FixedCatalogue(),
@@ -123,8 +128,14 @@ def build(
         default_model=default,
         max_loaded_models=limit,
         queue_limit=queue_limit,
-        room_timeout_s=0.05,
+        room_timeout_s=room_timeout_s,
     )
+
+
+async def settle() -> None:
+    """Let everything happen that can: nothing here waits for a thread or a clock."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 async def use(coordinator: Coordinator, model: str | None = None) -> str:
@@ -173,7 +184,7 @@ async def test_the_least_recently_used_idle_model_makes_room(
 ) -> None:
     for model in ("a", "b", "a", "c"):
         await use(coordinator, model)
-    await asyncio.sleep(0)
+    await settle()
     assert loaded_ids(coordinator) == {"a", "c"}
     assert launcher.workers["b"].closed == 1
 
@@ -184,13 +195,14 @@ async def test_whoever_needs_the_room_of_busy_models_waits_for_the_first_to_end(
     async with coordinator.acquire("a"):
         async with coordinator.acquire("b"):
             waiter = asyncio.create_task(use(coordinator, "c"))
-            await asyncio.sleep(0.01)
+            await settle()
             assert loaded_ids(coordinator) == {"a", "b"}
         assert await waiter == "c"
         assert loaded_ids(coordinator) == {"a", "c"}
 
 
-async def test_waiting_for_room_has_an_end_that_names_what_is_in_the_way(coordinator: Coordinator) -> None:
+async def test_waiting_for_room_has_an_end_that_names_what_is_in_the_way(launcher: RecordingLauncher) -> None:
+    coordinator = build(launcher, room_timeout_s=0.05)
     async with coordinator.acquire("a"), coordinator.acquire("b"):
         with pytest.raises(
             OverloadedError, match=r"c found no room .* because a and b were in use"
@@ -222,7 +234,7 @@ async def test_a_dead_worker_is_replaced_on_the_next_use(
     await use(coordinator, "a")
     dead = launcher.workers["a"]
     dead.die()
-    await asyncio.sleep(0.01)
+    await settle()
     (resident,) = coordinator.residents()
     assert (resident.state, resident.deaths) == (ModelState.FAILED, 1)
     assert resident.error == "The worker of a died (signal 9 (SIGKILL); its last words: out of memory)."
@@ -236,7 +248,7 @@ async def test_a_waiter_that_leaves_does_not_cancel_the_load(
 ) -> None:
     launcher.gate.clear()
     waiter = asyncio.create_task(use(coordinator, "a"))
-    await asyncio.sleep(0.01)
+    await settle()
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
@@ -251,7 +263,7 @@ async def test_unloading_while_loading_tells_those_who_wait(
 ) -> None:
     launcher.gate.clear()
     waiter = asyncio.create_task(use(coordinator, "a"))
-    await asyncio.sleep(0.01)
+    await settle()
     assert await coordinator.unload("a") is not None
     with pytest.raises(OverloadedError, match="unloaded"):
         await waiter
@@ -266,6 +278,30 @@ async def test_unload_frees_the_current_model(coordinator: Coordinator, launcher
     assert launcher.workers["d"].closed == 1
     assert coordinator.current is None
     assert await coordinator.unload() is None
+
+
+async def test_who_leaves_while_a_model_is_unloaded_does_not_keep_its_worker_alive(
+    coordinator: Coordinator, launcher: RecordingLauncher
+) -> None:
+    await use(coordinator, "a")
+    worker = launcher.workers["a"]
+    may_end = asyncio.Event()
+    close = worker.close
+
+    async def close_slowly() -> None:
+        await may_end.wait()
+        await close()
+
+    worker.close = close_slowly  # type: ignore[method-assign]  # as a worker that takes its time
+    leaving = asyncio.create_task(coordinator.unload("a"))
+    await settle()
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert coordinator.ledger.claims == 1, "it is still there"
+    may_end.set()
+    await settle()
+    assert (worker.closed, coordinator.ledger.claims) == (1, 0)
 
 
 async def test_leaving_a_stream_aborts_the_request(
@@ -289,7 +325,7 @@ async def test_cancelling_a_whole_text_aborts_it(
 ) -> None:
     async with coordinator.acquire("a") as lease:
         task = asyncio.create_task(lease.complete(REQUEST))
-        await asyncio.sleep(0.01)
+        await settle()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -300,7 +336,7 @@ async def test_a_full_queue_says_when_to_come_again(launcher: RecordingLauncher)
     coordinator = build(launcher, queue_limit=3)
     async with coordinator.acquire("a") as lease:
         tasks = [asyncio.create_task(lease.complete(REQUEST)) for _ in range(LOADED.slots + 3)]
-        await asyncio.sleep(0.01)
+        await settle()
         with pytest.raises(OverloadedError) as caught:
             await lease.complete(REQUEST)
         assert caught.value.retry_after_s
@@ -324,7 +360,7 @@ async def test_the_queue_for_a_model_that_loads_is_bounded_too(launcher: Recordi
     coordinator = build(launcher, queue_limit=3)
     launcher.gate.clear()
     waiters = [asyncio.create_task(use(coordinator, "a")) for _ in range(3)]
-    await asyncio.sleep(0.01)
+    await settle()
     with pytest.raises(OverloadedError, match="3 requests wait"):
         await use(coordinator, "b")
     launcher.gate.set()
@@ -343,7 +379,7 @@ async def test_a_waiter_that_leaves_in_the_moment_in_which_it_is_let_in_leaves_n
         waiter.cancel()
 
     monkeypatch.setattr(Ticket, "grant", let_in_and_cancel)
-    await asyncio.sleep(0.01)
+    await settle()
     launcher.gate.set()
     with pytest.raises(asyncio.CancelledError):
         await waiter
@@ -356,7 +392,7 @@ async def test_requests_that_wait_for_a_load_are_served_while_the_daemon_drains(
 ) -> None:
     launcher.gate.clear()
     waiter = asyncio.create_task(use(coordinator, "a"))
-    await asyncio.sleep(0.01)
+    await settle()
     coordinator.refuse_new_work()
     launcher.gate.set()
     assert await waiter == "a"

@@ -1,6 +1,7 @@
 """What a model takes, and how it is loaded into the room that there is."""
 
 import pytest
+from msgspec.structs import replace
 
 from puna.domain.memory import CPU, LayerShape, LoadPlan, ModelShape, Shortfall
 from puna.domain.models import ModelKind
@@ -40,6 +41,24 @@ def must(outcome: LoadPlan | Shortfall) -> LoadPlan:
 
 def total(outcome: LoadPlan, device: str = CPU) -> int:
     return sum(need.total_bytes for need in outcome.needs if need.device == device)
+
+
+def test_a_second_mask_is_counted_for_each_cell() -> None:
+    one = must(plan(200))
+    two = must(plan(200, shape=replace(SEVEN_B, masks=2)))
+    assert one.total_cells == two.total_cells == 4 * 32_768
+    difference = sum(each.compute_bytes for each in two.needs) - sum(each.compute_bytes for each in one.needs)
+    assert difference == 4 * 32_768 * 512 * 2
+
+
+def test_adapters_lie_beside_the_weights_that_they_change() -> None:
+    plain, adapted = must(plan(16, 3)), must(plan(16, 3, wish=Wish(adapters_bytes=320 * MIB)))
+    weights = sum(need.weights_bytes for need in adapted.needs)
+    assert weights == SEVEN_B.weights_bytes + 320 * MIB
+    assert (adapted.gpu_layers or 0) < (plain.gpu_layers or 0)
+    on_gpu = [need.weights_bytes for need in adapted.needs if need.device == "CUDA0"]
+    assert sum(on_gpu) == pytest.approx(((adapted.gpu_layers or 0) - 1) * 130 * MIB + 100 * MIB)
+    assert isinstance(plan(4.5, wish=Wish(adapters_bytes=GIB)), Shortfall)
 
 
 def test_the_context_is_a_fair_share_of_the_room() -> None:

@@ -14,7 +14,7 @@ import pytest
 from fakes import gguf_files as fake
 from fakes.gguf_files import GgufFile, Tensor, array, array_head, model_file, pair, scalar
 from puna.errors import ModelLoadError
-from puna.models.gguf.reader import MAX_ARRAY_TEXTS, MAX_TEXT_BYTES, read_header
+from puna.models.gguf.reader import MAX_ARRAY_TEXTS, MAX_KEPT_BYTES, MAX_TEXT_BYTES, read_header
 from puna.models.gguf.tensors import REMOVED_TENSOR_TYPES, TENSOR_TYPES
 from puna.models.gguf.values import LongText, ValueType
 from puna.models.header import GgufKind, read_model_header
@@ -230,6 +230,10 @@ def broken_files() -> Iterator[tuple[str, GgufFile, str]]:
     for count in (0, 513, 65_535, 2**31, 2**32 - 1):
         value = scalar(fake.UINT32, count)
         yield f"{count} blocks", _with_figure("block_count", value), f"'llama.block_count' is {count:,}"
+    listed = _with_figure("block_count", array(fake.UINT32, [4_000_000_000]))
+    yield "a list of block counts", listed, "'llama.block_count' is no number, not 1 to 512"
+    for name in ("blk.512.ffn_up.weight", "blk.4000000000.attn_k.weight", f"enc.blk.{'9' * 40}.attn_v"):
+        yield f"a tensor {name}", _with_tensor(Tensor(name, (32, 2))), "is of no block from 0 to 511"
     epsilon = "attention.layer_norm_rms_epsilon"
     for number in (math.nan, math.inf, -math.inf, -1.0):
         value = scalar(fake.FLOAT32, number)
@@ -330,6 +334,26 @@ def test_a_file_with_any_changed_bytes_gives_a_header_or_a_refusal(tmp_path: Pat
                 messages.append(error.message)
     assert len(messages) > 1_000
     assert not any(str(tmp_path) in message for message in messages)
+
+
+def test_many_small_lists_take_bounded_memory(tmp_path: Path) -> None:
+    numbers = array_head(fake.UINT64, 512) + struct.pack("<512Q", *range(2**60, 2**60 + 512))
+    pairs = [pair("first", numbers), *(pair(f"k{number}", numbers) for number in range(2_000))]
+    path = GgufFile([*pairs, pair("last", scalar(fake.UINT8, 7))]).write(tmp_path / "model.gguf")
+    metadata = read_header(path).metadata
+    first, late = metadata.array("first"), metadata.array("k1999")
+    assert first is not None
+    assert late is not None
+    assert (first.items or ())[0] == 2**60
+    assert (late.count, late.items, metadata.integer("last")) == (512, None, 7)
+    kept = [array for key in metadata.keys() if (array := metadata.array(key)) and array.items]  # noqa: SIM118
+    assert sum(array.count * 40 for array in kept) <= MAX_KEPT_BYTES
+
+
+def test_keys_take_bounded_memory(tmp_path: Path) -> None:
+    pairs = [pair(f"{number:05d}" + "k" * 60_000, scalar(fake.UINT8, 1)) for number in range(100)]
+    path = GgufFile(pairs).write(tmp_path / "model.gguf")
+    assert "its metadata is larger than that of any model" in refusal(path)
 
 
 def test_lists_of_texts_are_bounded_in_number(tmp_path: Path) -> None:

@@ -140,13 +140,32 @@ def test_the_tightest_limit_above_a_process_counts(tmp_path: Path, own: Path) ->
     assert read_cpu_limit(tmp_path, own) == 1.5
 
 
+def test_what_can_be_had_is_what_every_group_above_leaves(tmp_path: Path, own: Path) -> None:
+    write(tmp_path / "a", **{"memory.max": f"{16 * GIB}\n", "memory.current": f"{15 * GIB}\n"})
+    write(tmp_path / "a" / "b", **{"memory.max": f"{8 * GIB}\n", "memory.current": f"{2 * GIB}\n"})
+    assert read_memory_group(tmp_path, own) == MemoryGroup(8 * GIB, 7 * GIB)
+
+
+def test_the_limit_that_slows_a_group_down_counts_as_one(tmp_path: Path, own: Path) -> None:
+    files = {"memory.max": "max\n", "memory.high": f"{2 * GIB}\n", "memory.current": f"{GIB}\n"}
+    write(tmp_path / "a" / "b", **files)
+    assert read_memory_group(tmp_path, own) == MemoryGroup(2 * GIB, GIB)
+
+
+def test_files_in_memory_are_no_use_of_it(tmp_path: Path, own: Path) -> None:
+    files = {"memory.max": f"{4 * GIB}\n", "memory.current": f"{3 * GIB}\n"}
+    stat = f"anon {GIB}\ninactive_file {GIB}\nactive_file {GIB}\n"
+    write(tmp_path / "a" / "b", **files, **{"memory.stat": stat})
+    assert read_memory_group(tmp_path, own) == MemoryGroup(4 * GIB, GIB)
+
+
 def test_limits_of_version_1_are_read_too(tmp_path: Path, own: Path) -> None:
     write(
         tmp_path / "memory" / "a" / "b",
         **{
             "memory.limit_in_bytes": f"{GIB}",
             "memory.usage_in_bytes": "100",
-            "memory.stat": "total_inactive_file 40",
+            "memory.stat": "total_inactive_file 30\ntotal_active_file 10",
         },
     )
     write(tmp_path / "memory", **{"memory.limit_in_bytes": "9223372036854771712"})

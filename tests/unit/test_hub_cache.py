@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils import _shared_blobs
 
 from puna.hub.cache import RepoFolder, commit_of, find_cached, list_models, list_repos
 from puna.hub.names import HubReference, parse_reference
@@ -126,6 +127,56 @@ def test_a_repository_without_files_goes_as_a_whole(cache: Path, put: Put) -> No
     path = put("org/repo", NEW, "m-Q8_0.gguf", b"12345")
     assert remove_files(cache, "org/repo", [path]) == 5
     assert not RepoFolder(cache, "org/repo").path.exists()
+
+
+def share(cache: Path, shown: Path, xet_hash: str) -> Path:
+    """Move the content behind a file into the store that repositories share, as `huggingface_hub` does."""
+    blob = shown.parent / shown.readlink()
+    blob = blob.parent.resolve() / blob.name
+    assert _shared_blobs.publish_blob_to_shared_store(
+        blob_path=str(blob), xet_hash=xet_hash, cache_dir=cache, expected_size=blob.stat().st_size
+    )
+    assert blob.is_symlink()
+    return _shared_blobs.shared_blob_path(cache, xet_hash)
+
+
+def test_what_another_repository_has_of_the_shared_store_stays(cache: Path, put: Put) -> None:
+    first = put("org/repo", NEW, "m-Q8_0.gguf", b"shared")
+    second = put("org/fork", NEW, "m-Q8_0.gguf", b"shared")
+    store = share(cache, first, "a" * 64)
+    assert share(cache, second, "a" * 64) == store
+    assert names(cache) == ["org/fork:Q8_0", "org/repo:Q8_0"]
+    assert remove_model(cache, [first]) == 0
+    assert not RepoFolder(cache, "org/repo").path.exists()
+    assert second.read_bytes() == b"shared"
+    assert remove_model(cache, [second]) == len(b"shared")
+    assert not store.exists()
+
+
+def test_a_file_that_the_user_keeps_elsewhere_stays(cache: Path, put: Put, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "precious.gguf"
+    elsewhere.write_bytes(b"precious")
+    path = put("org/repo", NEW, "m-Q8_0.gguf", b"12345")
+    path.unlink()
+    path.symlink_to(elsewhere)
+    assert remove_model(cache, [path]) == 0
+    assert not path.is_symlink()
+    assert elsewhere.read_bytes() == b"precious"
+
+
+def test_parts_that_are_gone_already_do_not_keep_the_others(cache: Path, put: Put) -> None:
+    first, second = (put("org/repo", NEW, f"m-0000{n}-of-00002.gguf", b"12" * n) for n in (1, 2))
+    first.resolve().unlink()
+    assert remove_files(cache, "org/repo", [first, second, first.with_name("m-00003-of-00003.gguf")]) == 4
+    assert not RepoFolder(cache, "org/repo").path.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_a_ref_can_be_read_by_who_can_read_the_cache(cache: Path, put: Put) -> None:
+    put("org/repo", NEW, "m-Q8_0.gguf")
+    ref = RepoFolder(cache, "org/repo").ref("main")
+    assert ref.stat().st_mode & 0o777 == ref.parent.stat().st_mode & 0o666
+    assert ref.read_text() == NEW
 
 
 def test_nothing_outside_of_snapshots_is_removed(cache: Path, put: Put, tmp_path: Path) -> None:

@@ -61,6 +61,16 @@ async def test_a_base_repository_leads_to_its_conversion(user: HubUser) -> None:
     assert [file.name for file in choice.files] == ["m-Q8_0.gguf"]
 
 
+async def test_a_repository_that_was_renamed_keeps_the_version_that_was_asked_for(user: HubUser) -> None:
+    user.hub.add("acme/old-GGUF", {"m-Q8_0.gguf": b"8"}, told_id="Acme/New-GGUF")
+    choice = await user.client.resolve(HubReference("acme/old-GGUF", "Q8_0", "branch"))
+    assert (choice.repo, choice.revision) == ("Acme/New-GGUF", "branch")
+    user.hub.add("maker/model", {"model.safetensors": b"st"}, told_id="Maker/Model")
+    user.hub.add("crowd/model-GGUF", {"m-Q8_0.gguf": b"8"}, base="Maker/Model")
+    choice = await user.client.resolve(HubReference("maker/model", "Q8_0", "branch"))
+    assert (choice.repo, choice.revision) == ("crowd/model-GGUF", "main")
+
+
 async def test_a_repository_without_any_gguf_is_told(user: HubUser) -> None:
     user.hub.add("maker/model", {"model.safetensors": b"st"})
     with pytest.raises(ModelNotFoundError, match="has no GGUF files"):
@@ -130,6 +140,40 @@ async def test_a_broken_hub_is_told_and_not_asked_again(user: HubUser) -> None:
     assert len(user.hub.asked) == 1
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 418])
+async def test_a_search_that_is_refused_is_told_without_naming_a_repository(
+    user: HubUser, status: int
+) -> None:
+    user.hub.knobs.statuses = [status]
+    with pytest.raises(HubUnreachableError, match=rf"cannot be used \(status {status}\)"):
+        await user.client.search("llama", 3)
+
+
+async def test_a_search_with_a_bad_token_is_told(user: HubUser) -> None:
+    user.environ["HF_TOKEN"] = BAD_TOKEN
+    user.hub.knobs.statuses = [401]
+    with pytest.raises(HubTokenError):
+        await user.client.search("llama", 3)
+
+
+async def test_an_answer_of_a_depth_without_end_is_told(user: HubUser) -> None:
+    user.hub.knobs.is_odd, user.hub.knobs.odd_text = True, "[" * 1_000_000
+    with pytest.raises(HubUnreachableError, match="cannot be used"):
+        await user.client.search("llama", 3)
+
+
+def test_sizes_and_hashes_that_can_be_none_are_not_taken_over() -> None:
+    from puna.hub import library
+
+    assert [library._size(value) for value in (0, 7, -1, "7", None)] == [0, 7, None, None, None]
+    assert [library._etag(value) for value in ("a" * 64, "../../evil", 5, None)] == [
+        "a" * 64,
+        None,
+        None,
+        None,
+    ]
+
+
 async def test_an_answer_without_end_is_cut(user: HubUser) -> None:
     user.hub.knobs.endless_answer = True
     with pytest.raises(HubUnreachableError, match="it is too long"):
@@ -188,9 +232,19 @@ async def test_a_network_that_is_down_is_told_at_once_and_again_without_asking(t
 async def test_a_hub_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     async with hub_user(tmp_path, time_limit_s=0.3) as user:
         user.hub.knobs.hang = True
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             with pytest.raises(HubUnreachableError, match="no answer in time"):
                 await user.client.info(REPO, "main")
+
+
+async def test_questions_that_queue_up_behind_one_that_hangs_do_not_hang_too(tmp_path: Path) -> None:
+    async with hub_user(tmp_path, time_limit_s=0.3) as user:
+        user.hub.knobs.hang = True
+        questions = [user.client.info(REPO, "main") for _ in range(30)]
+        async with asyncio.timeout(60):
+            outcomes = await asyncio.gather(*questions, return_exceptions=True)
+        assert {type(each) for each in outcomes} == {HubUnreachableError, OfflineError}
+        assert len(user.hub.asked) <= 6
 
 
 def test_the_hub_is_asked_again_a_moment_after_a_failure() -> None:

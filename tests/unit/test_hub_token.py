@@ -38,6 +38,12 @@ def test_a_broken_secret_file_is_told_without_its_content(
     assert "secrets.json cannot be read" in caplog.text
 
 
+def test_a_secret_file_with_many_keys_is_read_to_its_end(files: tuple[Path, Path]) -> None:
+    keys = ", ".join(f'"far-{number}": "sk-{number:060d}"' for number in range(500))
+    files[1].write_text(f'{{"remote_keys": {{{keys}}}, "hugging_face_token": "hf_last"}}')
+    assert TokenSource(*files, {}).read() == "hf_last"
+
+
 def test_a_token_is_kept_out_of_the_log(files: tuple[Path, Path]) -> None:
     TokenSource(*files, {"HF_TOKEN": "unusual-form-of-token"}).read()
     assert "unusual" not in redact("it was unusual-form-of-token")

@@ -153,6 +153,35 @@ async def test_a_server_that_ignores_ranges_sends_everything_again(user: HubUser
     assert user.hub.content()[1].sent == len(CONTENT)
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://[::1",
+        "http://127.0.0.1:99999/x",
+        "http://127.0.0.1:port/x",
+        f"http://{'a' * 70}.example/x",
+        "file:///etc/passwd",
+    ],
+)
+async def test_a_redirect_to_nowhere_is_told(user: HubUser, location: str) -> None:
+    user.hub.knobs.odd_location = location
+    with pytest.raises(HubUnreachableError, match="redirects to an odd address"):
+        await user.transfer(max_tries=0).fetch(wanted_file(), Watcher())
+    with pytest.raises(HubUnreachableError, match="redirects to an odd address"):
+        await user.http.text(f"{user.hub.url}/cdn/0/{REPO}/README.md")
+
+
+async def test_a_page_in_place_of_the_file_costs_nothing_that_has_arrived(user: HubUser) -> None:
+    part = folder_of(user).part(ETAG)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(CONTENT[:1000])
+    user.hub.knobs.cdn_statuses = [200, 200]
+    path = await user.transfer().fetch(wanted_file(), watcher := Watcher())
+    assert path.read_bytes() == CONTENT
+    assert any("neither the rest nor the whole file" in note for note in watcher.notes)
+    assert [each.range for each in user.hub.content()] == ["bytes=1000-"] * 3
+
+
 async def test_a_stalled_connection_is_left_for_another(tmp_path: Path) -> None:
     async with hub_user(tmp_path, stall_s=0.2) as user:
         user.hub.knobs.stall_after = 1_000_000

@@ -11,7 +11,7 @@ from fakes.boundless_memory import BoundlessMemory
 from fakes.scripted_model import ListedCatalogue, ScriptedLauncher
 from fakes.virtual_time import now_s, run_virtually
 from puna.domain.models import ModelKind
-from puna.errors import InvalidRequestError
+from puna.errors import InvalidRequestError, ModelNotFoundError
 from puna.residency.coordinator import Coordinator
 from puna.residency.place import Resident
 
@@ -103,6 +103,48 @@ def test_a_model_may_leave_right_behind_its_request() -> None:
         await use(coordinator, keep_alive_s=0)
         await asyncio.sleep(0.01)
         assert coordinator.residents() == ()
+
+    run(main())
+
+
+def test_a_model_that_is_let_go_serves_those_who_have_it_and_leaves_then() -> None:
+    async def main() -> None:
+        coordinator = build()
+        await use(coordinator, keep_alive_s=math.inf)
+        async with coordinator.acquire("demo", keep_alive_s=math.inf):
+            await coordinator.let_go("demo")
+            await asyncio.sleep(IDLE_S)
+            assert the_resident(coordinator).loaded is not None
+        await asyncio.sleep(0.01)
+        assert coordinator.residents() == ()
+        await use(coordinator)
+        assert the_resident(coordinator).idle_s_left == pytest.approx(IDLE_S), "it was for that time only"
+
+    run(main())
+
+
+def test_a_model_that_is_let_go_while_it_loads_serves_those_who_wait() -> None:
+    async def main() -> None:
+        coordinator = build()
+        waiter = asyncio.create_task(use(coordinator))
+        await asyncio.sleep(0)
+        await coordinator.let_go("demo")
+        await waiter
+        await asyncio.sleep(0.01)
+        assert coordinator.residents() == ()
+
+    run(main())
+
+
+def test_an_idle_model_that_is_let_go_is_gone_at_once() -> None:
+    async def main() -> None:
+        coordinator = build()
+        await use(coordinator, keep_alive_s=math.inf)
+        await coordinator.let_go("demo")
+        assert coordinator.residents() == ()
+        await coordinator.let_go("demo")
+        with pytest.raises(ModelNotFoundError):
+            await coordinator.let_go("nothing")
 
     run(main())
 

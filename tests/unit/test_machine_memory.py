@@ -1,19 +1,24 @@
 """What the daemon knows of the machine's memory before and while workers run."""
 
+import mmap
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from puna.domain.hardware import LlamaBuild
-from puna.domain.memory import CPU, LoadPlan
+from puna.domain.hardware import LlamaBuild, Memory
+from puna.domain.memory import CACHED_ADAPTERS, CPU, LoadPlan
 from puna.domain.models import Device, ModelEntry
 from puna.domain.remote import RemoteModel
 from puna.engine.probe import LlamaProbe
 from puna.errors import EngineUnusableError, ModelLoadError
 from puna.paths import Paths
+from puna.residency import machine
 from puna.residency.estimate import Wish
-from puna.residency.machine import MachineMemory, read_main_memory
+from puna.residency.machine import MachineMemory, most_adapters_bytes, read_main_memory
+from puna.worker.adapters import _MOST_IDLE
 
 GIB = 1024**3
 CARD = Device("CUDA0", "a card", "gpu", 24 * GIB, 20 * GIB)
@@ -74,6 +79,15 @@ async def test_a_setting_keeps_models_off_the_gpu(demo: ModelEntry) -> None:
     assert (await planned(build(CARD, gpu_layers=0), demo, CPU=4, CUDA0=4)).gpu_layers == 0
 
 
+async def test_the_adapters_that_a_worker_may_hold_at_a_time_are_counted(demo: ModelEntry) -> None:
+    plain = await planned(build(), demo, CPU=4)
+    adapted = await planned(build(), replace(demo, adapter_sizes=(6000, 12_000)), CPU=4)
+    assert adapted.needs[0].weights_bytes - plain.needs[0].weights_bytes == 18_000
+    slots = Wish().slots
+    assert most_adapters_bytes([1] * 100 + [50], slots) == 50 + slots + CACHED_ADAPTERS - 1
+    assert CACHED_ADAPTERS == _MOST_IDLE, "what the worker really keeps"
+
+
 async def test_a_model_that_runs_elsewhere_takes_nothing() -> None:
     remote = RemoteModel(name="far", url="http://127.0.0.1:9", model="m")
     far = ModelEntry(id="far", name="far", size_bytes=0, remote=remote)
@@ -86,6 +100,23 @@ async def test_a_bad_file_is_found_before_anything_happens(tmp_path: Path) -> No
     (tmp_path / "bad.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelLoadError, match=r"bad\.gguf"):
         await build().appraise(entry(tmp_path / "bad.gguf"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells mapped files apart by Linux's figures")
+def test_weights_that_a_worker_maps_do_not_hide_what_other_programs_hold_in_a_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights"
+    weights.write_bytes(bytes(64 * 1024**2))
+    before = read_main_memory([os.getpid()]).ours_bytes
+    limited = Memory(total_bytes=GIB, available_bytes=GIB // 2, is_limited=True)
+    monkeypatch.setattr(machine, "read_memory", lambda: limited)
+    with weights.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        assert sum(mapped[at] for at in range(0, len(mapped), mmap.PAGESIZE)) == 0
+        held = read_main_memory([os.getpid()]).ours_bytes
+    assert before is not None
+    assert held is not None
+    assert held - before < 32 * 1024**2
 
 
 def test_what_workers_hold_is_told_apart() -> None:

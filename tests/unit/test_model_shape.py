@@ -56,7 +56,15 @@ def part(name: str) -> Tensor:
     return Tensor(name, (WIDTH, WIDTH), Q8_0)
 
 
-ATTENTION = [part("attn_q"), part("attn_k"), part("attn_v"), part("attn_output")]
+def attention(kv_heads: int, head_length: int = 16) -> list[Tensor]:
+    keys = [
+        Tensor("attn_k", (WIDTH, kv_heads * head_length), Q8_0),
+        Tensor("attn_v", (WIDTH, kv_heads * head_length), Q8_0),
+    ]
+    return [part("attn_q"), *keys, part("attn_output")]
+
+
+ATTENTION = attention(2)
 FUSED = [part("attn_qkv"), part("attn_output")]
 STATE = [part("ssm_in"), part("ssm_out")]
 
@@ -72,10 +80,25 @@ def test_weights_are_counted_where_they_go(tmp_path: Path) -> None:
     )
     assert shape.input_bytes == shape.tied_bytes == TABLE
     assert shape.output_bytes == NORM
-    assert shape.layers == (LayerShape(4 * SQUARE, 2 * (16 + 16) * 2),) * 2
-    assert shape.weights_bytes == TABLE + NORM + 8 * SQUARE
+    assert shape.layers == (LayerShape(3 * SQUARE, 2 * (16 + 16) * 2),) * 2
+    assert shape.weights_bytes == TABLE + NORM + 6 * SQUARE
     assert (shape.width, shape.token_count, shape.trained_length) == (WIDTH, 8, 2048)
     assert shape.scratch_floats == 4 * WIDTH + 3 * 128
+
+
+def test_numbers_that_can_be_no_sizes_count_as_absent(tmp_path: Path) -> None:
+    shape = model(
+        tmp_path,
+        "llama",
+        [ATTENTION],
+        embedding_length=[-4096],
+        attention__head_count=[-4],
+        attention__key_length=[-(2**31)],
+        feed_forward_length=[-1],
+    )
+    assert shape.layers[0].cell_bytes >= 0
+    assert shape.scratch_floats >= 0
+    assert shape.width == 0
 
 
 def test_heads_may_differ_from_layer_to_layer(tmp_path: Path) -> None:
@@ -89,6 +112,35 @@ def test_heads_may_differ_from_layer_to_layer(tmp_path: Path) -> None:
         attention__value_length=16,
     )
     assert [layer.cell_bytes for layer in shape.layers] == [64, 128]
+
+
+def test_blocks_with_a_window_may_have_keys_of_another_width_and_need_a_mask_of_their_own(
+    tmp_path: Path,
+) -> None:
+    keys_alone = [each for each in attention(1, 32) if each.name != "attn_v"]
+    shape = model(
+        tmp_path,
+        "gemma4",
+        [attention(2, 8), [*attention(1, 32), Tensor("attn_k_norm", (32,), F32)], keys_alone],
+        attention__head_count=4,
+        attention__head_count_kv=[2, 1, 1],
+        attention__key_length=32,
+        attention__value_length=32,
+        attention__key_length_swa=8,
+        attention__value_length_swa=8,
+        attention__sliding_window=512,
+    )
+    assert [layer.cell_bytes for layer in shape.layers] == [2 * (8 + 8) * 2, (32 + 32) * 2, (32 + 32) * 2]
+    assert shape.masks == 2
+
+
+def test_what_is_added_to_keys_is_no_matrix(tmp_path: Path) -> None:
+    blocks = [[*ATTENTION, Tensor("attn_k", (32,), F32), Tensor("attn_v", (32,), F32)]]
+    for block in blocks:
+        block[-2].name, block[-1].name = "attn_k.bias", "attn_v.bias"
+    shape = model(tmp_path, "qwen2", blocks, attention__head_count=4, attention__head_count_kv=2)
+    assert shape.layers[0].cell_bytes == 128
+    assert shape.masks == 1
 
 
 def test_latent_attention_keeps_no_values(tmp_path: Path) -> None:
@@ -124,7 +176,7 @@ def test_a_mixture_has_both_kinds_as_its_tensors_say(tmp_path: Path) -> None:
     shape = model(
         tmp_path,
         "qwen3next",
-        [linear, linear, ATTENTION, [*ATTENTION, *STATE]],
+        [linear, linear, attention(1), [*attention(1), *STATE]],
         attention__head_count=4,
         attention__head_count_kv=1,
         ssm__conv_kernel=4,

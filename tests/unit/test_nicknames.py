@@ -1,6 +1,8 @@
 """Names that people give to models: what they stand for, which are refused, and that they are remembered."""
 
 import asyncio
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from fakes.gguf_files import model_file
 from fakes.scripted_model import entry_of
 from puna.api.instructions import Instructions
-from puna.errors import InvalidRequestError
+from puna.errors import InvalidRequestError, StoreError
 from puna.models.catalogue import LocalCatalogue
 from puna.models.nicknames import MAX_NICKNAMES, Nicknames
 from puna.paths import Paths
@@ -84,3 +86,38 @@ async def test_changes_at_the_same_time_are_all_remembered(file: StateFile) -> N
     )
     state = file.read()
     assert (len(state.nicknames), len(state.instructions)) == (10, 10)
+
+
+async def test_who_leaves_while_a_name_is_written_does_not_make_it_forgotten(
+    file: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, may_write = nicknames(file), threading.Event()
+    update = StateFile.update
+
+    def update_late(state_file: StateFile, change: Callable[[State], State]) -> object:
+        assert may_write.wait(60)
+        return update(state_file, change)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StateFile, "update", update_late)
+        leaving = asyncio.create_task(names.give("first", entry_of("one")))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        may_write.set()
+        await names.give("second", entry_of("two"))
+    assert dict(names) == file.read().nicknames == {"first": "one.gguf", "second": "two.gguf"}
+
+
+async def test_a_name_that_cannot_be_written_is_not_given(
+    file: StateFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    names = nicknames(file)
+    monkeypatch.setattr(StateFile, "update", refuse)
+    with pytest.raises(StoreError):
+        await names.give("mine", entry_of("one"))
+    assert dict(names) == {}

@@ -11,7 +11,7 @@ from fakes.virtual_time import now_s, run_virtually
 from puna.domain.generation import GenerationRequest, TextPrompt
 from puna.domain.memory import CPU
 from puna.domain.models import ModelState
-from puna.errors import ModelLoadError, WorkerDiedError
+from puna.errors import ModelLoadError, OverloadedError, WorkerDiedError
 from puna.residency.backoff import wait_before_load
 from puna.residency.coordinator import Coordinator
 
@@ -125,6 +125,28 @@ def test_what_the_gpu_does_not_take_after_all_goes_to_the_cpu() -> None:
         assert coordinator.ledger.claimed("GPU0") == 0
         assert coordinator.ledger.claimed(CPU) > GIB
         assert resident.deaths == 0
+
+    run(main())
+
+
+def test_the_wait_for_room_after_a_load_that_the_gpu_did_not_take_has_an_end_too() -> None:
+    async def main() -> None:
+        house = House(
+            random.Random(1),
+            {"m": make_shape(2 * GIB), "busy": make_shape(2 * GIB)},
+            main_bytes=4 * GIB,
+            gpu_bytes=3 * GIB,
+        )
+        coordinator = Coordinator(
+            house, house, house, default_model="m", max_loaded_models=2, queue_limit=8, room_timeout_s=0.05
+        )
+        house.is_gpu_broken = True
+        async with coordinator.acquire("busy"):
+            asked_s = now_s()
+            with pytest.raises(OverloadedError, match=r"m found no room .* because busy was in use"):
+                await answer(coordinator)
+            assert now_s() - asked_s < LOAD_S + 0.2
+        await coordinator.close()
 
     run(main())
 

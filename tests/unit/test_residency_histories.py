@@ -102,7 +102,7 @@ class History:
         while True:
             await asyncio.sleep(self.rng.uniform(1.0, 20.0))
             model = self.rng.choice(self.models)
-            match self.rng.randrange(6):
+            match self.rng.randrange(7):
                 case 0:
                     self.house.unloading.add(model)
                     await self.coordinator.unload(model)
@@ -115,6 +115,8 @@ class History:
                     await with_no_word
                 case 3:
                     self.house.bad_files ^= {model}
+                case 4:
+                    await self.coordinator.let_go(model)
                 case _:
                     await asyncio.sleep(0)
 

@@ -8,6 +8,8 @@ BATCH_TOKENS = 512
 """The most tokens that one step of a text model computes; of an embedding model, the least that its batch holds."""
 CACHED_SEQUENCES = 8
 """Sequences beyond the slots, for prefixes of finished requests."""
+CACHED_ADAPTERS = 8
+"""Adapters that a worker keeps in memory beyond those that its slots use."""
 BATCH_INPUTS = 64
 """The most inputs in one batch of an embedding model, which are the sequences of its context."""
 LONGEST_INPUT = 2048
@@ -40,6 +42,8 @@ class ModelShape(Struct, frozen=True, kw_only=True):
     token_count: int
     trained_length: int
     """Tokens that the model was trained for; 0 where the file does not say."""
+    masks: int = 1
+    """Attention masks of a batch: a second one where some blocks see only a window of the text."""
     pools_last: bool = False
     """Whether the vector of a text is that of its last token, so that no other one is an output."""
 

@@ -74,6 +74,8 @@ class ModelEntry(Struct, frozen=True, kw_only=True):
     """The file of the LoRA adapter, where the model is one: it answers in the memory of its base."""
     base: str = ""
     """The id of the model that the adapter was trained on; empty for all others."""
+    adapter_sizes: tuple[int, ...] = ()
+    """Bytes of each adapter that may be put on this model, as far as who looked it up wants to load it."""
 
     @property
     def resident_id(self) -> str:

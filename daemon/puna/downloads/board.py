@@ -59,6 +59,8 @@ class Job:
     ended_at: int | None = None
     path: str | None = None
     files: list[FileWork] = field(default_factory=list)
+    received_bytes: int = 0
+    """From the Hub, in this run of the daemon; the rate is that of these."""
     rate: RateEstimator = field(default_factory=RateEstimator)
 
     def __post_init__(self) -> None:
@@ -74,6 +76,11 @@ class Job:
     def size_bytes(self) -> int:
         """Of all files."""
         return sum(file.size_bytes for file in self.files)
+
+    @property
+    def missing_bytes(self) -> int:
+        """Still to come, of all files, as far as their sizes are known."""
+        return max(0, self.size_bytes - self.done_bytes)
 
     @property
     def is_running(self) -> bool:
@@ -140,6 +147,19 @@ class Board:
     def open_count(self) -> int:
         """Return how many go on by themselves."""
         return sum(job.state in IS_OPEN for job in self._jobs.values())
+
+    def promised_bytes(self) -> int:
+        """Return how many bytes are still to come of the downloads that go on by themselves."""
+        return sum(job.missing_bytes for job in self._jobs.values() if job.state in IS_OPEN)
+
+    def is_wanted_elsewhere(self, job: Job, file: FileWork) -> bool:
+        """Return whether another download that has not ended brings this content too."""
+        return any(
+            other.etag == file.order.etag
+            for each in self._jobs.values()
+            if each is not job and each.state in IS_OPEN | IS_STOPPED and each.order.repo == job.order.repo
+            for other in each.order.files
+        )
 
     def next_files(self, limit: int) -> list[tuple[Job, int]]:
         """Return the files to begin now, so that at most `limit` are fetched: the oldest downloads first.

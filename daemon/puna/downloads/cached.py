@@ -34,12 +34,14 @@ class HubFetcher:
         """Return where a file is; cancelling keeps what has arrived. Raises as `Transfer.fetch`."""
         return await self._transfer.fetch(wanted, watch)
 
-    async def check_room(self, name: str, missing_bytes: int) -> None:
-        """Raise `DiskFullError` where so many bytes more do not fit on the disk."""
+    async def check_room(self, name: str, missing_bytes: int, *, promised_bytes: int = 0) -> None:
+        """Raise `DiskFullError` where so many bytes do not fit beside those that are promised to other downloads."""
         free = await asyncio.to_thread(self._measure_free, self._cache)
-        if missing_bytes and missing_bytes + self._reserve_bytes > free:
-            needed = missing_bytes + self._reserve_bytes
-            raise failures.disk_full(name, needed_bytes=needed, free_bytes=free)
+        needed = missing_bytes + self._reserve_bytes
+        if missing_bytes and needed + promised_bytes > free:
+            raise failures.disk_full(
+                name, needed_bytes=needed, free_bytes=free, promised_bytes=promised_bytes
+            )
 
     async def conclude(self, repo: str, revision: str, commit: str) -> None:
         """Remember what a revision means now that its files are there. Raises `StoreError`."""

@@ -15,10 +15,8 @@ class RateEstimator:
         self._points: deque[tuple[float, int]] = deque()
 
     def note(self, now_s: float, done_bytes: int) -> None:
-        """Take note of how much there is. Less than before begins anew: that was no loss of speed."""
+        """Take note of how much has come in all, which never becomes less."""
         points = self._points
-        if points and done_bytes < points[-1][1]:
-            points.clear()
         if len(points) > 1 and now_s - points[-2][0] < _MIN_STEP_S:
             points[-1] = (now_s, done_bytes)
         else:

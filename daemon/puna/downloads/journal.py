@@ -1,5 +1,6 @@
 """Downloads in the database. How far one is, is not written: the files on disk tell."""
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -10,6 +11,8 @@ import msgspec
 from puna.domain.downloads import IS_OPEN, DownloadOrder, DownloadState
 from puna.downloads.board import Job
 from puna.store.database import Database
+
+_log = logging.getLogger(__name__)
 
 _order = msgspec.json.Decoder(DownloadOrder)
 _COLUMNS = "id, work, state, error, path, created_at, ended_at"
@@ -69,9 +72,17 @@ def replace_job(connection: sqlite3.Connection, *, row: _Row) -> None:
 
 
 def select_jobs(connection: sqlite3.Connection) -> list[Job]:
-    """Read all downloads."""
+    """Read all downloads, but for those that cannot be read: another version of Puna may have written them."""
     rows = connection.execute(f"SELECT {_COLUMNS} FROM downloads ORDER BY created_at, rowid")  # noqa: S608 - a constant
-    return [_to_job(row) for row in rows]
+    return [job for row in rows if (job := _read_job(row)) is not None]
+
+
+def _read_job(row: _Row) -> Job | None:
+    try:
+        return _to_job(row)
+    except ValueError as error:
+        _log.warning("the download %s cannot be read, and is left out: %s", row[0], error)
+        return None
 
 
 def _to_job(row: _Row) -> Job:

@@ -7,7 +7,10 @@ from puna.domain.downloads import Download
 
 
 class Listener:
-    """One reader. It never holds more than the names of downloads that have news, so a slow one costs nothing."""
+    """One reader. It never holds more than the names of downloads that have news, so a slow one costs nothing.
+
+    What has news for longest is read first, so that none is left out while another one tells something all the time.
+    """
 
     def __init__(self, look: Callable[[str], Download | None]) -> None:
         """`look` returns a download as it is now; None for one that was forgotten."""
@@ -32,6 +35,8 @@ class Listener:
             await self._wake.wait()
             self._wake.clear()
             while self._news:
-                download = self._look(self._news.popitem()[0])
+                oldest = next(iter(self._news))
+                del self._news[oldest]
+                download = self._look(oldest)
                 if download is not None:
                     yield download

@@ -13,8 +13,11 @@ class Fetcher(Protocol):
         """Return where a file is; cancelling keeps what has arrived. Raises `PunaError`."""
         ...
 
-    async def check_room(self, name: str, missing_bytes: int) -> None:
-        """Raise `DiskFullError` where so many bytes more do not fit on the disk; `name` is for people."""
+    async def check_room(self, name: str, missing_bytes: int, *, promised_bytes: int = 0) -> None:
+        """Raise `DiskFullError` where so many bytes more do not fit on the disk; `name` is for people.
+
+        `promised_bytes` are still to come of other downloads.
+        """
         ...
 
     async def conclude(self, repo: str, revision: str, commit: str) -> None:

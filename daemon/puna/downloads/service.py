@@ -4,8 +4,10 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from puna.domain.downloads import IS_OPEN, IS_STOPPED, Download, DownloadOrder, DownloadState
 from puna.downloads.board import Board, FileWork, Job
@@ -23,6 +25,8 @@ MAX_ENDED = 50
 """Ended downloads that are still listed."""
 MAX_LISTENERS = 200
 _RETRY_AFTER_S = 30.0
+_STEPS_GRACE_S = 5.0
+"""How long a stop waits for what is being begun, paused or cancelled: a disk may hang."""
 
 
 OnDone = Callable[[DownloadOrder], Awaitable[object]]
@@ -41,7 +45,7 @@ class DownloadService:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`on_done` is told of each download that is done; `clock` gives monotonic seconds, `now` those since 1970."""
+        """`on_done` is awaited before a download is done; `clock` gives monotonic seconds, `now` those since 1970."""
         self._fetcher = fetcher
         self._journal = journal
         self._files_at_once = files_at_once
@@ -51,6 +55,10 @@ class DownloadService:
         self._board = Board()
         self._tasks: dict[asyncio.Task[None], Job] = {}
         self._listeners: set[Listener] = set()
+        self._intake = asyncio.Lock()
+        """One order at a time: what would bring the same finds the one before it whole, or gone."""
+        self._steps: set[asyncio.Task[Download]] = set()
+        """What was asked for and is being done."""
         self._is_closing = False
 
     async def start(self) -> None:
@@ -69,24 +77,32 @@ class DownloadService:
         Raises `DiskFullError` where the disk has no room for it, `OverloadedError` when too many are open, and
         what the journal raises.
         """
-        self._check_taking()
-        same = self._board.find_same(order)
-        if same is not None:
-            return await self.resume(same.id)
+        return await self._to_its_end(self._submit(order))
+
+    async def _submit(self, order: DownloadOrder) -> Download:
+        async with self._intake:
+            self._check_taking()
+            job = self._board.find_same(order) or await self._take_in(order)
+        return await self._resume(job.id)
+
+    async def _take_in(self, order: DownloadOrder) -> Job:
+        """Note a new download, stopped, once it is known to fit. Errors as `submit`."""
         if self._board.open_count() >= MAX_OPEN:
             raise OverloadedError("Too many downloads wait; try again later.", retry_after_s=_RETRY_AFTER_S)
         job = Job(f"dl_{secrets.token_hex(6)}", order, int(self._now()), state=DownloadState.PAUSED)
-        self._board.add(job)  # before anything is awaited, so that the same order finds it
+        await self._measure(job)
+        await self._fetcher.check_room(
+            order.name, job.missing_bytes, promised_bytes=self._board.promised_bytes()
+        )
+        self._board.add(job)
         try:
-            await self._measure(job)
-            await self._fetcher.check_room(order.name, job.size_bytes - job.done_bytes)
             await self._journal.write(job)
-        except BaseException:
+        except PunaError:
             self._board.remove(job.id)
             raise
         _log.info("download %s: %s, %d files, %d bytes", job.id, order.name, len(job.files), job.size_bytes)
         await self._forget_old()
-        return await self.resume(job.id)
+        return job
 
     def get(self, download_id: str) -> Download:
         """Return a download as it is now. Raises `NotFoundError`."""
@@ -101,6 +117,9 @@ class DownloadService:
 
         Raises `NotFoundError`, or `InvalidRequestError` for one that has ended.
         """
+        return await self._to_its_end(self._pause(download_id))
+
+    async def _pause(self, download_id: str) -> Download:
         job = self._job(download_id)
         _check_not_ended(job)
         if job.state in IS_OPEN:
@@ -108,13 +127,18 @@ class DownloadService:
         return self.get(job.id)
 
     async def resume(self, download_id: str) -> Download:
-        """Let a paused or failed download go on. Errors as `pause`."""
+        """Let a paused or failed download go on; files that were complete are looked at again. Errors as `pause`."""
+        return await self._to_its_end(self._resume(download_id))
+
+    async def _resume(self, download_id: str) -> Download:
         self._check_taking()
         job = self._job(download_id)
         _check_not_ended(job)
         if job.state in IS_STOPPED:
             job.state, job.error, job.ended_at = DownloadState.QUEUED, None, None
             job.rate.reset()
+            for file in job.files:
+                file.is_done = False
             await self._keep(job)
             self._tell(job)
             self._begin_files()
@@ -122,11 +146,14 @@ class DownloadService:
 
     async def cancel(self, download_id: str) -> Download:
         """Give a download up: parts of unfinished files are removed, complete files stay. Errors as `pause`."""
+        return await self._to_its_end(self._cancel(download_id))
+
+    async def _cancel(self, download_id: str) -> Download:
         job = self._job(download_id)
         _check_not_ended(job)
         await self._stop(job, DownloadState.CANCELLED)
         for file in job.files:
-            if not file.is_done:
+            if not file.is_done and not self._board.is_wanted_elsewhere(job, file):
                 await self._fetcher.discard(_wanted(job, file), file.order.etag)
                 file.done_bytes = 0
         self._tell(job)
@@ -169,9 +196,18 @@ class DownloadService:
     async def close(self) -> None:
         """Stop all transfers, which the next start takes up again, and let listeners end. Idempotent."""
         self._is_closing = True
+        if self._steps:
+            await asyncio.wait(self._steps, timeout=_STEPS_GRACE_S)
         await self._cancel_tasks(list(self._tasks))
         for listener in self._listeners:
             listener.close()
+
+    async def _to_its_end(self, step: Coroutine[Any, Any, Download]) -> Download:
+        """Return what comes of a step, which is not left half done where who asked for it leaves meanwhile."""
+        task = asyncio.create_task(step)
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+        return await asyncio.shield(task)
 
     # Files
 
@@ -182,7 +218,7 @@ class DownloadService:
             file = job.files[index]
             file.is_running = True
             job.state = DownloadState.RUNNING
-            job.rate.note(self._clock(), job.done_bytes)
+            job.rate.note(self._clock(), job.received_bytes)
             task = asyncio.create_task(self._bring(job, file), name=f"download {file.order.name}")
             self._tasks[task] = job
             task.add_done_callback(self._tasks.pop)
@@ -191,9 +227,7 @@ class DownloadService:
     async def _bring(self, job: Job, file: FileWork) -> None:
         try:
             path = await self._fetcher.fetch(_wanted(job, file), _FileWatch(self, job, file))
-            file.is_done, file.done_bytes = True, file.size_bytes
-            if file is job.files[0]:
-                job.path = str(path)
+            self._note_whole(job, file, path)
             if all(each.is_done for each in job.files):
                 await self._finish(job)
         except PunaError as error:
@@ -202,23 +236,30 @@ class DownloadService:
             _log.exception("download %s failed", job.id)
             await self._fail(job, "Something unexpected happened; `puna logs` tells more.")
         finally:
-            file.is_running, file.note = False, ""
-            self._tell(job)
+            file.is_running = False
+            self.note_doing(job, file, "")
             self._begin_files()
+
+    def _note_whole(self, job: Job, file: FileWork, path: Path) -> None:
+        file.is_done, file.done_bytes = True, file.size_bytes
+        if file is job.files[0]:
+            job.path = str(path)
+        self._tell(job)
 
     async def _finish(self, job: Job) -> None:
         await self._fetcher.conclude(job.order.repo, job.order.revision, job.order.commit)
         if job.state in IS_OPEN:
+            await self._tell_done(job)  # first: who hears that it is done uses its names at once
+        if job.state in IS_OPEN:
             await self._end(job, DownloadState.DONE)
             _log.info("download %s is done: %s", job.id, job.order.name)
-            await self._tell_done(job)
 
     async def _tell_done(self, job: Job) -> None:
         if self._on_done is None:
             return
         try:
             await self._on_done(job.order)
-        except (PunaError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the files are here, whatever becomes of the rest
             _log.warning("download %s is done, but what follows is not: %s", job.id, error)
 
     async def _fail(self, job: Job, message: str) -> None:
@@ -291,8 +332,10 @@ class DownloadService:
 
     def note_arrival(self, job: Job, file: FileWork, have_bytes: int, size_bytes: int) -> None:
         """Take note of what a transfer tells."""
+        if not file.note:  # else it is read again from the disk
+            job.received_bytes += max(0, have_bytes - file.done_bytes)
+            job.rate.note(self._clock(), job.received_bytes)
         file.done_bytes, file.size_bytes = have_bytes, size_bytes
-        job.rate.note(self._clock(), job.done_bytes)
         self._tell(job)
 
     def note_doing(self, job: Job, file: FileWork, note: str) -> None:

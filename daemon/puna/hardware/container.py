@@ -11,11 +11,13 @@ _NO_LIMIT = 1 << 60
 
 
 class MemoryGroup(Struct, frozen=True):
-    """The tightest group around this process that limits memory, in bytes."""
+    """What the groups around this process leave it of memory, in bytes."""
 
     limit_bytes: int
+    """Of the tightest of them."""
     used_bytes: int
-    """Without cached files, which the system drops when memory is needed."""
+    """What of that cannot be had: it is used here, or elsewhere in a group around this one. Files in memory, mapped
+    ones included, do not count, as in the system's own figure of available memory: it drops them when it must."""
 
 
 def parse_own_groups(text: str) -> dict[str, str]:
@@ -38,7 +40,12 @@ def read_memory_group(root: Path = _ROOT, own: Path = _OWN) -> MemoryGroup | Non
         *(_memory_v2(folder) for folder in _upwards(root, groups.get("", "/"))),
         *(_memory_v1(folder) for folder in _upwards(root / "memory", groups.get("memory", "/"))),
     ]
-    return min((each for each in found if each), key=lambda each: each.limit_bytes, default=None)
+    groups_with_limit = [each for each in found if each]
+    if not groups_with_limit:
+        return None
+    limit_bytes = min(each.limit_bytes for each in groups_with_limit)
+    left_bytes = min(each.limit_bytes - each.used_bytes for each in groups_with_limit)
+    return MemoryGroup(limit_bytes, max(0, limit_bytes - left_bytes))
 
 
 def read_cpu_limit(root: Path = _ROOT, own: Path = _OWN) -> float | None:
@@ -55,22 +62,30 @@ def read_cpu_limit(root: Path = _ROOT, own: Path = _OWN) -> float | None:
 
 
 def _memory_v2(folder: Path) -> MemoryGroup | None:
-    return _memory(folder, limit="memory.max", used="memory.current", cached="inactive_file")
+    """Read the hard limit, or the lower one above which the system slows a group down."""
+    limits = ("memory.max", "memory.high")
+    return _memory(folder, limits=limits, used="memory.current", cached=("inactive_file", "active_file"))
 
 
 def _memory_v1(folder: Path) -> MemoryGroup | None:
     return _memory(
-        folder, limit="memory.limit_in_bytes", used="memory.usage_in_bytes", cached="total_inactive_file"
+        folder,
+        limits=("memory.limit_in_bytes",),
+        used="memory.usage_in_bytes",
+        cached=("total_inactive_file", "total_active_file"),
     )
 
 
-def _memory(folder: Path, *, limit: str, used: str, cached: str) -> MemoryGroup | None:
-    limit_bytes = _number(_read(folder / limit))
-    if limit_bytes is None or limit_bytes >= _NO_LIMIT:
+def _memory(
+    folder: Path, *, limits: tuple[str, ...], used: str, cached: tuple[str, ...]
+) -> MemoryGroup | None:
+    told = [number for limit in limits if (number := _number(_read(folder / limit))) is not None]
+    limit_bytes = min(told, default=_NO_LIMIT)
+    if limit_bytes >= _NO_LIMIT:
         return None
     figures = dict(line.partition(" ")[::2] for line in _read(folder / "memory.stat").splitlines())
-    used_bytes = (_number(_read(folder / used)) or 0) - (_number(figures.get(cached, "")) or 0)
-    return MemoryGroup(limit_bytes, max(0, used_bytes))
+    cached_bytes = sum(_number(figures.get(name, "")) or 0 for name in cached)
+    return MemoryGroup(limit_bytes, max(0, (_number(_read(folder / used)) or 0) - cached_bytes))
 
 
 def _cores(text: str) -> float | None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from puna.hub.names import HubReference, is_commit, is_etag, is_file_name, is_repo_id, is_revision
 from puna.hub.records import RepoFile
-from puna.hub.resolve import projection_of, variants_of
+from puna.hub.resolve import first_of_labels, projection_of, variants_of
 
 FOLDER_PREFIX = "models--"
 SEPARATOR = "--"
@@ -130,9 +130,9 @@ def _models_at(folder: RepoFolder, commit: str, *, is_current: bool) -> Iterator
     snapshot = folder.snapshot(commit)
     files = list(files_in(snapshot))
     variants = [each for each in variants_of(files) if each.is_complete]
-    labels = [each.label for each in variants]
+    firsts = first_of_labels(variants)
     for variant in variants:
-        is_plain = bool(variant.label) and labels.index(variant.label) == variants.index(variant)
+        is_plain = firsts.get(variant.label) is variant
         projection = projection_of(files, variant)
         yield CachedModel(
             reference=HubReference(folder.repo, variant.label if is_plain else variant.name),

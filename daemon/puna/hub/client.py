@@ -75,18 +75,26 @@ class HubClient:
         `memory_bytes` is what there is for a model: it decides where no quantisation is named. Raises
         `ModelNotFoundError` where there is nothing to run, or not what was named.
         """
-        info = await self.info_with_models(wanted)
-        if info.id != wanted.repo:
-            wanted = HubReference(info.id, wanted.tag)
-        return choose(info, wanted, memory_bytes=memory_bytes)
+        info, revision = await self._find_models(wanted)
+        return choose(info, HubReference(info.id, wanted.tag, revision), memory_bytes=memory_bytes)
 
     async def info_with_models(self, wanted: HubReference) -> RepoInfo:
         """Return a repository, or its first GGUF conversion where it has no GGUF files and there is one."""
+        return (await self._find_models(wanted))[0]
+
+    async def _find_models(self, wanted: HubReference) -> tuple[RepoInfo, str]:
+        """Return a repository and its revision, or those of its first conversion.
+
+        The Hub may tell another id than the one that was asked for: of a repository that was renamed, or in its own
+        capital letters.
+        """
         info = await self.info(wanted.repo, wanted.revision)
         if has_models(info):
-            return info
-        found = [each for each in await self.conversions(wanted.repo) if has_models(each)]
-        return await self.info(found[0].id, DEFAULT_REVISION) if found else info
+            return info, wanted.revision
+        found = [each for each in await self.conversions(info.id) if has_models(each)]
+        if not found:
+            return info, wanted.revision
+        return await self.info(found[0].id, DEFAULT_REVISION), DEFAULT_REVISION
 
     async def read_token(self) -> str | None:
         """Return the token as it is now; for the transfer, which sends it to the Hub only."""
@@ -98,11 +106,14 @@ class HubClient:
 
     async def _ask(self, question: Callable[["Asker"], _T], *, is_patient: bool = False) -> _T:
         """Ask in a thread; one that hangs is left alone, and its answer is not waited for."""
-        self._reachability.check(is_patient=is_patient)
         async with self._threads:
+            # Here, not before: what queued up behind a question that failed fails with it.
+            self._reachability.check(is_patient=is_patient)
+            # Not within the time: the first one loads the library, from a slow disk perhaps.
+            asker = await asyncio.to_thread(self._make_asker)
             try:
                 async with asyncio.timeout(self._time_limit_s + _GRACE_S):
-                    answer = await _in_thread(lambda: question(self._make_asker()))
+                    answer = await _in_thread(lambda: question(asker))
             except TimeoutError:
                 error = failures.unreachable("no answer in time")
                 self._reachability.note(error)

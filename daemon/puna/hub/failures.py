@@ -60,15 +60,16 @@ def gated(repo: str, endpoint: str, *, has_token: bool) -> PunaError:
             "or wait until its owner grants it."
         )
     return GatedModelError(
-        f"{repo} needs its licence to be accepted: do so at {page}, then add a token "
-        "(`hf auth login`, or the variable HF_TOKEN)."
+        f"{repo} needs its licence to be accepted: do so at {page}, then add a token (`puna login`)."
     )
 
 
 def unknown_repo(repo: str, *, has_token: bool) -> PunaError:
     """Return the error for a repository that is not there, or not for who asks."""
     advice = (
-        "check the name, or use a token that may see it" if has_token else "check the name, or add a token"
+        "check the name, or use a token that may see it"
+        if has_token
+        else "check the name, or add a token (`puna login`)"
     )
     return ModelNotFoundError(f"The Hub has no model {repo}, or it is private: {advice}.")
 
@@ -86,7 +87,8 @@ def unknown_file(repo: str, name: str) -> PunaError:
 def bad_token() -> PunaError:
     """Return the error for a token that the Hub does not take."""
     return HubTokenError(
-        "The Hugging Face token is invalid or expired; log in again (`hf auth login`) or change HF_TOKEN."
+        "The Hugging Face token is invalid or expired; log in again with `puna login`, or change HF_TOKEN where it is "
+        "set."
     )
 
 
@@ -129,11 +131,12 @@ def odd_answer(what: str) -> PunaError:
     )
 
 
-def disk_full(name: str, *, needed_bytes: int, free_bytes: int) -> PunaError:
-    """Return the error for a file that does not fit, found before it was begun."""
+def disk_full(name: str, *, needed_bytes: int, free_bytes: int, promised_bytes: int = 0) -> PunaError:
+    """Return the error for a file that does not fit beside other downloads, found before it was begun."""
+    promised = f", of which other downloads will take {_gigabytes(promised_bytes)}" if promised_bytes else ""
     return DiskFullError(
-        f"Not enough room for {name}: {_gigabytes(needed_bytes)} are needed, {_gigabytes(free_bytes)} are free; "
-        "delete something, or move the cache with the setting hub_cache."
+        f"Not enough room for {name}: {_gigabytes(needed_bytes)} are needed, {_gigabytes(free_bytes)} are free"
+        f"{promised}; delete something, or move the cache with the setting hub_cache."
     )
 
 

@@ -1,5 +1,6 @@
 """Bytes from the Hub and the hosts that it sends us to: redirects by hand, so that the token goes to the Hub only."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ from puna.hub.token import headers_for
 _MAX_REDIRECTS = 6
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECT_TIMEOUT_S = 15.0
+_TEXT_LIMIT_S = 30.0
+"""How long a small text may take in all."""
 MAX_TEXT_BYTES = 1024 * 1024
 
 
@@ -42,22 +45,26 @@ class HubHttp:
         Raises `HubUnreachableError` for redirects that are none, and aiohttp's errors and `TimeoutError` when the
         connection fails, now or while the bytes are read.
         """
-        address = URL(url, encoded=True)
+        address = _address(url, self.endpoint)
         for _ in range(_MAX_REDIRECTS):
-            _check_address(address, self.endpoint)
-            async with self._open().get(
-                address, headers=await self._headers(str(address), first_byte), allow_redirects=False
-            ) as response:
+            async with await self._ask(address, first_byte) as response:
                 if response.status not in _REDIRECTS or "Location" not in response.headers:
                     yield response
                     return
-                address = address.join(URL(response.headers["Location"], encoded=True))
+                address = _address(response.headers["Location"], self.endpoint, base=address)
         raise failures.odd_answer("too many redirects")
+
+    async def _ask(self, address: URL, first_byte: int) -> aiohttp.ClientResponse:
+        headers = await self._headers(str(address), first_byte)
+        try:
+            return await self._open().get(address, headers=headers, allow_redirects=False)
+        except ValueError as error:  # the system cannot look up such a name
+            raise failures.odd_answer("it redirects to an odd address") from error
 
     async def text(self, url: str) -> str | None:
         """Return a small text file, its first megabyte where it is longer; None where there is no such file."""
         try:
-            async with self.get(url) as response:
+            async with asyncio.timeout(_TEXT_LIMIT_S), self.get(url) as response:
                 if response.status != 200:
                     return None
                 content = bytearray()
@@ -86,11 +93,17 @@ class HubHttp:
         return self._session
 
 
-def _check_address(address: URL, endpoint: str) -> None:
-    """Raise for an address that is none of the web's, or would be asked in the clear where the Hub is not."""
-    is_secret = endpoint.startswith("https:")
-    if address.scheme not in ({"https"} if is_secret else {"http", "https"}) or not address.host:
-        raise failures.odd_answer("it redirects to an odd address")
+def _address(text: str, endpoint: str, *, base: URL | None = None) -> URL:
+    """Read an address; raise for one that is none of the web's, or would be asked in the clear where the Hub is not."""
+    schemes = {"https"} if endpoint.startswith("https:") else {"http", "https"}
+    try:
+        address = URL(text, encoded=True)
+        address = base.join(address) if base else address
+        if address.scheme in schemes and address.host and address.port:
+            return address
+    except ValueError:
+        pass
+    raise failures.odd_answer("it redirects to an odd address")
 
 
 def describe_loss(error: Exception) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import _shared_blobs
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -80,6 +82,14 @@ class Asker:
         return _ask(replace(self._call, repo=repo, revision=commit, file=name), _look_up_file)
 
 
+def sweep_shared(cache: Path, blob: Path) -> int:
+    """Remove a blob of the store that repositories share, if none links to it; returns the bytes freed. Blocks.
+
+    The library keeps the books of that store, and removes nothing where these are in doubt.
+    """
+    return _shared_blobs.sweep_shared_blob(blob, cache_dir=cache)
+
+
 def _list(call: Call, limit: int, *, filter: str | list[str], search: str | None = None) -> list[RepoInfo]:  # noqa: A002 - the library's name
     def ask(api: HfApi, call: Call) -> list[RepoInfo]:
         found = api.list_models(
@@ -136,7 +146,7 @@ def _translated(call: Call) -> Iterator[None]:
         raise
     except (HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _translate(error, call) from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         # What the library does with an answer of another form.
         raise failures.odd_answer(type(error).__name__) from error
 
@@ -144,6 +154,8 @@ def _translated(call: Call) -> Iterator[None]:
 def _translate(error: Exception, call: Call) -> PunaError:
     has_token = call.token is not None
     match error:
+        case HfHubHTTPError(response=response) if not call.repo:
+            return _of_search(response.status_code, call)
         case GatedRepoError():
             return failures.gated(call.repo, call.endpoint, has_token=has_token)
         case RepositoryNotFoundError():
@@ -162,6 +174,13 @@ def _translate(error: Exception, call: Call) -> PunaError:
             return failures.unreachable(_reason(error))
         case _:
             return failures.odd_answer(type(error).__name__)
+
+
+def _of_search(status: int, call: Call) -> PunaError:
+    """Return the error for a question about no repository in particular."""
+    if status == 401 and call.token is not None:
+        return failures.bad_token()
+    return failures.odd_answer(f"status {status}")
 
 
 def _of_status(status: int, call: Call) -> PunaError:
@@ -248,8 +267,8 @@ def _to_info(found: ModelInfo) -> RepoInfo | None:
         id=found.id,
         commit=found.sha or "",
         files=tuple(_to_files(found)),
-        downloads=found.downloads or 0,
-        likes=found.likes or 0,
+        downloads=_number(found.downloads),
+        likes=_number(found.likes),
         is_gated=bool(found.gated),
         is_private=bool(found.private),
         licence=_licence_of(found),
@@ -267,8 +286,8 @@ def _to_files(found: ModelInfo) -> Iterator[RepoFile]:
             large = sibling.lfs
             yield RepoFile(
                 name=sibling.rfilename,
-                size_bytes=large.size if large else sibling.size,
-                etag=large.sha256 if large else sibling.blob_id,
+                size_bytes=_size(large.size if large else sibling.size),
+                etag=_etag(large.sha256 if large else sibling.blob_id),
             )
 
 
@@ -276,6 +295,14 @@ def _licence_of(found: ModelInfo) -> str:
     prefix = "license:"
     told = next((tag for tag in found.tags or () if tag.startswith(prefix)), prefix)
     return told.removeprefix(prefix)[:100]
+
+
+def _size(value: object) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _etag(value: object) -> str | None:
+    return value if isinstance(value, str) and is_etag(value) else None
 
 
 def _number(value: object) -> int:

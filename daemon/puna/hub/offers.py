@@ -13,7 +13,7 @@ from puna.hub.http import HubHttp
 from puna.hub.names import DEFAULT_REVISION, HubReference
 from puna.hub.quantisations import judge_fit, recommend
 from puna.hub.records import RepoInfo
-from puna.hub.resolve import Variant, has_models, name_of, variants_of
+from puna.hub.resolve import Variant, first_of_labels, has_models, name_of, variants_of
 
 MAX_RESULTS = 30
 _MAX_REMEMBERED = 300
@@ -75,6 +75,7 @@ def to_offer(info: RepoInfo, room: Room, endpoint: str) -> RepoOffer:
     """Return what is told of a repository."""
     variants = [each for each in variants_of(info.files) if each.is_complete]
     best = recommended(variants, room) if has_models(info) and variants else None
+    firsts = first_of_labels(variants)
     order = sorted(variants, key=lambda each: each is not best)
     return RepoOffer(
         repo=info.id,
@@ -88,7 +89,9 @@ def to_offer(info: RepoInfo, room: Room, endpoint: str) -> RepoOffer:
         context_length=info.context_length,
         updated=info.updated,
         page=f"{endpoint}/{info.id}",
-        variants=tuple(_to_variant(info.id, variants, each, room, is_best=each is best) for each in order),
+        variants=tuple(
+            _to_variant(each, name_of(info.id, each, firsts), room, is_best=each is best) for each in order
+        ),
     )
 
 
@@ -97,13 +100,11 @@ def recommended(variants: Sequence[Variant], room: Room) -> Variant:
     return variants[recommend([(each.label, each.size_bytes) for each in variants], room.total_bytes)]
 
 
-def _to_variant(
-    repo: str, variants: Sequence[Variant], variant: Variant, room: Room, *, is_best: bool
-) -> VariantOffer:
+def _to_variant(variant: Variant, name: str, room: Room, *, is_best: bool) -> VariantOffer:
     size_bytes = variant.size_bytes
     fit = judge_fit(size_bytes, free_bytes=room.free_bytes, total_bytes=room.total_bytes)
     return VariantOffer(
-        name=name_of(repo, variants, variant),
+        name=name,
         label=variant.label,
         size_bytes=size_bytes,
         file_count=len(variant.files),

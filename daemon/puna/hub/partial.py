@@ -49,7 +49,7 @@ class PartFile:
 
     def _open_stream(self) -> BinaryIO:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-        return os.fdopen(os.open(self.path, flags, 0o644), "r+b", buffering=0)
+        return os.fdopen(os.open(self.path, flags, 0o666), "r+b", buffering=0)
 
     def _take_up(self, stream: BinaryIO, on_read: Callable[[int], bool]) -> None:
         stream.seek(0)

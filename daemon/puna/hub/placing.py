@@ -36,12 +36,16 @@ def link(folder: RepoFolder, *, etag: str, commit: str, name: str) -> Path:
 
 
 def write_ref(folder: RepoFolder, *, revision: str, commit: str) -> None:
-    """Remember which commit a branch or tag means, for tools that look without asking the Hub. Raises `OSError`."""
+    """Remember which commit a branch or tag means, for tools that look without asking the Hub. Raises `OSError`.
+
+    Who may read the folder may read the file: several users can share a cache.
+    """
     if revision == commit:
         return
     path = folder.ref(revision)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, commit.encode("ascii"))
+    path.chmod(path.parent.stat().st_mode & 0o666)
 
 
 def free_bytes(path: Path) -> int:

@@ -167,6 +167,9 @@ def _is_continued(response: aiohttp.ClientResponse, have_bytes: int, size_bytes:
     if begin not in {0, have_bytes}:
         raise failures.odd_answer("it sends other bytes than those asked for")
     promised = response.content_length
+    if begin != have_bytes and promised != size_bytes:
+        # Such as the page of a network that wants a login: no reason to forget what has arrived.
+        raise failures.odd_answer("it sends neither the rest nor the whole file")
     if promised is not None and begin + promised != size_bytes:
         raise failures.damaged(name, f"{begin + promised} bytes are sent, {size_bytes} were promised")
     return begin == have_bytes

@@ -1,4 +1,8 @@
-"""Taking models out of the Hub's cache: their files, and the blobs that nothing else links to. Blocks on the disk."""
+"""Taking models out of the Hub's cache: their files, and the blobs that nothing else links to. Blocks on the disk.
+
+A blob may itself be a link: into the store that `huggingface_hub` shares between repositories (`CACHE/blobs`), whose
+books it keeps, or to wherever the user put it. Nothing that another repository or another program has is removed.
+"""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,24 +49,52 @@ def remove_files(cache: Path, repo: str, files: Iterable[Path]) -> int:
     A repository of which no model file is left goes as a whole. Raises as `remove_model`.
     """
     folder = RepoFolder(cache, repo)
-    gone = [_unlink(folder, path) for path in files]
-    kept = {os.path.realpath(path) for path in _links(folder)}
+    targets: set[Path] = set()
     freed = 0
-    for blob, size_bytes in gone:
-        if blob not in kept:
-            Path(blob).unlink(missing_ok=True)
-            freed += size_bytes
+    for path in files:
+        if folder.path / "snapshots" not in path.parents:
+            raise ValueError(f"{path} is no file of a snapshot")
+        target = _target_of(path)
+        if target is None:
+            freed += _unlink(path)
+        else:
+            path.unlink()
+            targets.add(target)
+    kept = {_target_of(path) for path in _links(folder)}
+    own = os.path.realpath(folder.path / "blobs")
+    freed += sum(_remove_blob(cache, each) for each in targets - kept if str(each.parent) == own)
     _remove_empty(folder)
     return freed
 
 
-def _unlink(folder: RepoFolder, path: Path) -> tuple[str, int]:
-    if folder.path / "snapshots" not in path.parents:
-        raise ValueError(f"{path} is no file of a snapshot")
-    blob = os.path.realpath(path)
-    size_bytes = path.stat().st_size
-    path.unlink()
-    return blob, size_bytes
+def _target_of(path: Path) -> Path | None:
+    """Return where a link leads in one step; None for a file, or where there is nothing."""
+    if not path.is_symlink():
+        return None
+    target = path.parent / path.readlink()
+    return Path(os.path.realpath(target.parent)) / target.name
+
+
+def _remove_blob(cache: Path, blob: Path) -> int:
+    """Remove a blob, and what it leads to where nobody else uses that; returns the bytes freed."""
+    shared = _target_of(blob)
+    if shared is None:
+        return _unlink(blob)
+    blob.unlink()
+    # Imported here: the library takes a fifth of a second, and few caches have a shared store.
+    from puna.hub.library import sweep_shared
+
+    return sweep_shared(cache, shared)
+
+
+def _unlink(path: Path) -> int:
+    """Remove a file that may be gone already; returns the bytes freed."""
+    try:
+        size_bytes = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:
+        return 0
+    return size_bytes
 
 
 def _links(folder: RepoFolder) -> Iterator[Path]:

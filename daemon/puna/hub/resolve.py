@@ -1,6 +1,6 @@
 """Which files of a repository a name means: pure, over what the Hub tells."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -127,7 +127,7 @@ def choose(info: RepoInfo, wanted: HubReference, *, memory_bytes: int | None = N
         repo=info.id,
         revision=wanted.revision,
         commit=info.commit,
-        label=variant.label if _is_unique(variants, variant) else "",
+        label=variant.label if first_of_labels(variants).get(variant.label) is variant else "",
         files=variant.files + ((projection,) if projection else ()),
     )
 
@@ -153,15 +153,18 @@ def _is_quantised(variant: Variant, tag: str) -> bool:
     return bool(variant.label) and same_label(variant.label, tag)
 
 
-def _is_unique(variants: Sequence[Variant], variant: Variant) -> bool:
-    """Return whether the label alone leads back to this model, and not to another of the same quantisation."""
-    same = [each for each in variants if each.label == variant.label]
-    return bool(variant.label) and same[0] == variant
+def first_of_labels(variants: Sequence[Variant]) -> Mapping[str, Variant]:
+    """Return the variant that each label leads to; without a label, none."""
+    return {each.label: each for each in reversed(variants) if each.label}
 
 
-def name_of(repo: str, variants: Sequence[Variant], variant: Variant) -> str:
-    """Return the name that leads to this variant of a repository: by its quantisation, else by its file."""
-    return str(HubReference(repo, variant.label if _is_unique(variants, variant) else variant.name))
+def name_of(repo: str, variant: Variant, firsts: Mapping[str, Variant]) -> str:
+    """Return the name that leads to this variant of a repository: by its quantisation, else by its file.
+
+    `firsts` are the `first_of_labels` of the repository.
+    """
+    is_first = firsts.get(variant.label) is variant
+    return str(HubReference(repo, variant.label if is_first else variant.name))
 
 
 def has_models(info: RepoInfo) -> bool:

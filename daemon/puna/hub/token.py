@@ -14,7 +14,8 @@ from puna.redaction import conceal
 _log = logging.getLogger(__name__)
 
 _VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-_MAX_FILE_BYTES = 10_000
+_MAX_FILE_BYTES = 1024 * 1024
+"""The secret file may hold the keys of many remote models."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

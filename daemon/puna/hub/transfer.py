@@ -139,7 +139,8 @@ def _unusable(name: str, error: OSError) -> PunaError:
 @asynccontextmanager
 async def _locked(path: Path, watch: Watch, sleep: Callable[[float], Awaitable[None]]) -> AsyncIterator[None]:
     """Hold the lock of a content, waiting while another program writes it. A killed program's lock is free."""
-    lock = filelock.FileLock(path, thread_local=False, is_singleton=False)
+    # The mode is the library's own: several users can share a cache.
+    lock = filelock.FileLock(path, mode=0o664, thread_local=False, is_singleton=False)
     await asyncio.to_thread(_make_folder, path.parent)
     try:
         while not _try_lock(lock):

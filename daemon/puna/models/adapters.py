@@ -1,7 +1,7 @@
 """Adapters that were trained here, as models of the catalogue: each with the base that it was made for."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -52,21 +52,37 @@ class AdaptedModels:
         Reads the whole of a base's file in a thread where its hash is not known yet.
         """
         record = self._shelf.find(name)
-        return await self._join(record, to_candidates(record, models)) if record else None
+        return await self._join(record, to_candidates(record, models), self._is_base) if record else None
+
+    def with_sizes(self, entry: ModelEntry) -> ModelEntry:
+        """Return a model with the sizes of the adapters that seem to stand on it; an adapter as it is."""
+        if entry.path is None or entry.adapter is not None:
+            return entry
+        sizes = [
+            record.size_bytes
+            for record in self._shelf.records()
+            if record.base_id == entry.id or _looks_like_base(record, entry)
+        ]
+        return replace(entry, adapter_sizes=tuple(sizes))
 
     async def find_all(self, models: Sequence[ModelEntry]) -> list[ModelEntry | UnusableFile]:
-        """Return every adapter, as `find` does, by id."""
+        """Return every adapter, by id, as `find` does but without reading bases, which may take minutes.
+
+        A base that was not read yet counts where its name, architecture and size are right; `find` looks closer.
+        """
         records = sorted(self._shelf.records(), key=lambda record: record.id)
-        return [await self._join(record, to_candidates(record, models)) for record in records]
+        return [
+            await self._join(record, to_candidates(record, models), self._may_be_base) for record in records
+        ]
 
     async def _join(
-        self, record: AdapterRecord, candidates: Sequence[ModelEntry]
+        self, record: AdapterRecord, candidates: Sequence[ModelEntry], is_base: "_IsBase"
     ) -> ModelEntry | UnusableFile:
         path = self._shelf.path(record.id)
         if not await asyncio.to_thread(path.is_file):
             return _unusable(record, path, f"The file of {record.id} is gone; train it again.")
         for base in candidates:
-            if await self._is_base(record, base):
+            if await is_base(record, base):
                 return to_adapted(record, path, base)
         return _unusable(record, path, _why_without_base(record, candidates))
 
@@ -76,6 +92,17 @@ class AdaptedModels:
             return await self._fingerprints.sha256_of(base.path) == record.base_sha256
         except OSError:
             return False
+
+    async def _may_be_base(self, record: AdapterRecord, base: ModelEntry) -> bool:
+        assert base.path is not None
+        try:
+            known = await self._fingerprints.known_sha256_of(base.path)
+        except OSError:
+            return False
+        return _looks_like_base(record, base) if known is None else known == record.base_sha256
+
+
+_IsBase = Callable[[AdapterRecord, ModelEntry], Awaitable[bool]]
 
 
 def expect_usable(found: ModelEntry | UnusableFile) -> ModelEntry:

@@ -1,7 +1,7 @@
 """GGUF files that people added by their path: linked, not copied, and remembered until they are forgotten."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -35,21 +35,30 @@ class AddedFiles:
     async def add(self, model_id: str, path: Path) -> None:
         """Remember a file under an id, under no other one from now on.
 
-        Raises `InvalidRequestError` where there are too many; `OSError` or `DaemonError` where it cannot be kept.
+        Raises `InvalidRequestError` where there are too many; `StoreError` where it cannot be kept.
         """
-        async with self._lock:
-            others = {known: there for known, there in self._paths.items() if there != str(path)}
+
+        def change(paths: dict[str, str]) -> dict[str, str]:
+            others = {known: there for known, there in paths.items() if there != str(path)}
             if len(others) >= MAX_ADDED and model_id not in others:
                 raise InvalidRequestError(
                     f"There are {MAX_ADDED} added files already; forget one, or add the folder to model_folders."
                 )
-            await self._keep({**others, model_id: str(path)})
+            return {**others, model_id: str(path)}
+
+        await asyncio.shield(self._change(change))
 
     async def forget(self, model_id: str) -> None:
         """Forget a file; it stays where it is. Errors as `add`."""
-        async with self._lock:
-            await self._keep({known: path for known, path in self._paths.items() if known != model_id})
 
-    async def _keep(self, paths: dict[str, str]) -> None:
-        await asyncio.to_thread(self._state_file.update, lambda state: replace(state, added_files=paths))
-        self._paths = paths
+        def change(paths: dict[str, str]) -> dict[str, str]:
+            return {known: path for known, path in paths.items() if known != model_id}
+
+        await asyncio.shield(self._change(change))
+
+    async def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        """Change what is known and written, one after the other; who leaves meanwhile does not stop it half-way."""
+        async with self._lock:
+            paths = change(self._paths)
+            await asyncio.to_thread(self._state_file.update, lambda state: replace(state, added_files=paths))
+            self._paths = paths

@@ -1,6 +1,7 @@
 """What can be run on this machine: the demo model, GGUF files in all places where they may be, and remote models."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from puna.models.inspection import Inspected, Inspector, NotAModelError
 from puna.models.known import KnownModels, Wanted
 from puna.models.listing import DEMO_ID, Listed, Listing, UnusableFile, to_entry
 from puna.models.lookup import describe_kept, expect, look_up
-from puna.models.names import is_presentable, path_in
+from puna.models.names import is_path, is_presentable, path_in
 from puna.models.opened import OpenedFiles
 from puna.models.projectors import ProjectorFinder
 from puna.models.shared_runs import SharedRuns
@@ -89,6 +90,8 @@ class LocalCatalogue:
         self._inspector = Inspector()
         self._runs = SharedRuns()
         self._listing: Listing | None = None
+        self._looks = itertools.count(1)
+        self._last_look = 0
         self._opened = OpenedFiles(self._is_taken)
         self._told: set[str] = set()
 
@@ -125,9 +128,18 @@ class LocalCatalogue:
 
         Names of the Hub (`org/repo:Q4_K_M`) and of the table of known models (`llama3.2:1b`) lead to their files
         wherever they are on this machine. Raises `ModelNotFoundError`, which says how to get the model or names
-        the nearest ids, or `ModelLoadError` for a file that cannot be run.
+        the nearest ids, `ModelLoadError` for a file that cannot be run, and `InvalidRequestError` where the name is
+        the path of such a file: the request is wrong then, and not the machine.
         """
-        name = self._aliases.get(name, name)
+        try:
+            entry = await self._find(self._aliases.get(name, name))
+            return self._adapters.with_sizes(entry) if self._adapters else entry
+        except ModelLoadError as error:
+            if name in self._aliases or not is_path(name):
+                raise
+            raise InvalidRequestError(error.message, field="model") from None
+
+    async def _find(self, name: str) -> ModelEntry:
         if name == DEMO_ID:
             return await self._find_demo()
         if name in self._fixed:
@@ -170,14 +182,17 @@ class LocalCatalogue:
     async def add(self, path: Path, name: str | None = None) -> ModelEntry:
         """List a file that stays where it is, from now on and after restarts, and return its entry.
 
-        Without a name its file name is taken. Raises `ModelLoadError` for what cannot run, `ModelNotFoundError`
-        where there is no file, and `InvalidRequestError` for a relative path and for a name of another model.
+        Without a name its file name is taken. Raises `ModelNotFoundError` where there is no file, and
+        `InvalidRequestError` for a file that cannot run, for a relative path and for a name of another model.
         """
         assert self._added is not None, "the catalogue was made without a memory for added files"
         if not path.is_absolute():
             raise InvalidRequestError("`path` must be absolute, such as /home/me/model.gguf.", field="path")
         await self.refresh()
-        entry = await self._open(path)
+        try:
+            entry = await self._open(path)
+        except ModelLoadError as error:
+            raise InvalidRequestError(error.message, field="path") from None
         if entry.source in {ModelSource.DEMO, ModelSource.HUB} or (
             entry.source not in {ModelSource.NAMED, ModelSource.ADDED} and name is None
         ):
@@ -204,11 +219,15 @@ class LocalCatalogue:
         return model_id
 
     async def refresh(self) -> Listing:
-        """Look through all places, and keep what was found. New files count from then on."""
-        places = self._places()
+        """Look through all places, and keep what was found. New files count from then on.
+
+        Looks at other places may run at the same time: of what they found, that of the one that was begun last stays.
+        """
+        places, number = self._places(), next(self._looks)
         ids = [named.id for named in places.named]
         listing = await self._runs.share_anew(f"look {ids}", lambda: look(places, self._inspector))
-        self._listing = listing
+        if number > self._last_look:
+            self._listing, self._last_look = listing, number
         for trouble in listing.troubles:
             self._tell(trouble)
         return listing

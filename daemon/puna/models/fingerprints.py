@@ -35,6 +35,10 @@ class Fingerprints:
             self._known[identity] = known
         return known
 
+    async def known_sha256_of(self, path: Path) -> str | None:
+        """Return the hash where the file was read already and is as it was then. Raises `OSError`."""
+        return self._known.get(await asyncio.to_thread(_identify, path))
+
     def _hash(self, path: Path) -> str:
         digest = hashlib.sha256()
         with path.open("rb") as stream:

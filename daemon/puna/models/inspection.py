@@ -10,7 +10,7 @@ from threading import Lock
 
 from puna.domain.part_names import parse_part_name
 from puna.errors import ModelLoadError
-from puna.models.gguf.defect import UnusableFileError, file_label
+from puna.models.gguf.defect import UnreadableFileError, UnusableFileError, file_label
 from puna.models.header import GgufKind, ModelHeader, read_model_header
 from puna.models.splits import check_parts
 
@@ -122,7 +122,8 @@ class Inspector:
             known = self._outcomes.get(key)
         if known is None or known[0] != stamp:
             known = (stamp, _outcome_of(path))
-            self._remember(key, known)
+            if not isinstance(known[1], UnreadableFileError):
+                self._remember(key, known)
         if isinstance(known[1], ModelLoadError):
             raise ModelLoadError(known[1].message)
         return known[1]

@@ -66,6 +66,14 @@ def path_in(name: str, *, is_windows: bool = sys.platform == "win32") -> Path | 
     return path if path.is_absolute() else None
 
 
+def is_path(name: str) -> bool:
+    """Return whether a request names a file by its path, one that it may not name included."""
+    try:
+        return path_in(name) is not None
+    except ModelLoadError:
+        return True
+
+
 def parse_aliases(lines: Sequence[str]) -> dict[str, str]:
     """Return what each alias stands for, from lines such as `llama3.2:1b=demo`."""
     return dict(line.split("=", 1) for line in lines)

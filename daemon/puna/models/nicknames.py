@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -42,8 +42,8 @@ class Nicknames(Mapping[str, str]):
     async def give(self, name: str, entry: ModelEntry) -> None:
         """Let a name stand for a model, also where it stood for another one.
 
-        Raises `InvalidRequestError` for what can be no name, and for a name of the settings; `OSError` or
-        `DaemonError` where it cannot be remembered.
+        Raises `InvalidRequestError` for what can be no name, and for a name of the settings; `StoreError` where it
+        cannot be remembered.
         """
         self._check_free(name)
         if not _NAME.fullmatch(name):
@@ -51,21 +51,30 @@ class Nicknames(Mapping[str, str]):
                 "A name must be 1 to 200 letters, digits or any of _ . : / -, a letter or digit first."
             )
         target = str(entry.path) if entry.source in _IDS_CHANGE else entry.id
-        async with self._lock:
-            if len(self._given) >= MAX_NICKNAMES and name not in self._given:
+
+        def change(given: dict[str, str]) -> dict[str, str]:
+            if len(given) >= MAX_NICKNAMES and name not in given:
                 raise InvalidRequestError(f"There are {MAX_NICKNAMES} names already; delete one first.")
-            await self._keep({**self._given, name: target})
+            return {**given, name: target}
+
+        await asyncio.shield(self._change(change))
 
     async def take_back(self, name: str) -> None:
         """Forget a name that was given. Errors as `give`."""
         self._check_free(name)
-        async with self._lock:
-            await self._keep({each: target for each, target in self._given.items() if each != name})
+
+        def change(given: dict[str, str]) -> dict[str, str]:
+            return {each: target for each, target in given.items() if each != name}
+
+        await asyncio.shield(self._change(change))
 
     def _check_free(self, name: str) -> None:
         if name in self._fixed:
             raise InvalidRequestError(f"{name} is set in model_aliases; change that setting.")
 
-    async def _keep(self, given: dict[str, str]) -> None:
-        await asyncio.to_thread(self._state_file.update, lambda state: replace(state, nicknames=given))
-        self._given = given
+    async def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        """Change what is known and written, one after the other; who leaves meanwhile does not stop it half-way."""
+        async with self._lock:
+            given = change(self._given)
+            await asyncio.to_thread(self._state_file.update, lambda state: replace(state, nicknames=given))
+            self._given = given

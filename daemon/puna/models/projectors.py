@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from msgspec import Struct
@@ -42,15 +43,16 @@ def model_of_name(file_name: str) -> str:
 
 
 def choose_projector(
-    model_name: str, embedding_length: int, names_beside: Sequence[str], projectors: Sequence[Projector]
+    model_name: str, embedding_length: int, models_beside: AbstractSet[str], projectors: Sequence[Projector]
 ) -> str | None:
     """Return the file name of the projector that belongs to a model; None where none does.
 
+    `models_beside` are all models in the folder, as `model_of_name` tells them.
     First the one with the model's own name. One that names no model belongs to the only model beside it, or to
     those whose vectors are as long as its own. Of several that would do, 16 bits are taken before 8 and 32.
     """
     model = model_of_name(model_name)
-    is_alone = {model_of_name(name) for name in names_beside if not is_projector_name(name)} <= {model}
+    is_alone = models_beside <= {model}
 
     def fits(projector: Projector) -> bool:
         named = model_of_name(projector.name)
@@ -68,34 +70,45 @@ def _rank(file_name: str) -> tuple[int, str]:
     return next((number for number, kind in enumerate(kinds) if kind in words), len(kinds)), file_name
 
 
+class _Beside(Struct, frozen=True):
+    """What lies in a folder."""
+
+    models: frozenset[str]
+    """The models, as `model_of_name` tells them."""
+    projectors: Sequence[Projector]
+
+
 class ProjectorFinder:
-    """Finds projectors beside models; lists each folder once. For one look; blocks on the disk."""
+    """Finds projectors beside models; looks at each folder once. For one look; blocks on the disk."""
 
     def __init__(self, inspector: Inspector) -> None:
         self._inspector = inspector
-        self._names: dict[Path, list[str]] = {}
+        self._beside: dict[Path, _Beside] = {}
 
     def find(self, model: Path, header: ModelHeader) -> Path | None:
         """Return the projector of a model file; None where it has none, or a broken one."""
-        names = self._names_in(model.parent)
-        projectors = [projector for name in names if (projector := self._look_at(model.with_name(name)))]
-        if not projectors:
+        folder = model.parent
+        if folder not in self._beside:
+            self._beside[folder] = self._look_into(folder)
+        beside = self._beside[folder]
+        if not beside.projectors:
             return None
-        chosen = choose_projector(model.name, header.embedding_length, names, projectors)
+        chosen = choose_projector(model.name, header.embedding_length, beside.models, beside.projectors)
         return model.with_name(chosen) if chosen else None
 
-    def _names_in(self, folder: Path) -> list[str]:
-        if folder not in self._names:
-            try:
-                names = sorted(entry.name for entry in os.scandir(folder))
-            except OSError:
-                names = []
-            self._names[folder] = [name for name in names if name.lower().endswith(".gguf")]
-        return self._names[folder]
+    def _look_into(self, folder: Path) -> "_Beside":
+        try:
+            names = sorted(entry.name for entry in os.scandir(folder))
+        except OSError:
+            names = []
+        names = [name for name in names if name.lower().endswith(".gguf")]
+        called = [name for name in names if is_projector_name(name) and not name.startswith(".")]
+        return _Beside(
+            models=frozenset(model_of_name(name) for name in names if not is_projector_name(name)),
+            projectors=[projector for name in called if (projector := self._look_at(folder / name))],
+        )
 
     def _look_at(self, path: Path) -> Projector | None:
-        if not is_projector_name(path.name) or path.name.startswith("."):
-            return None
         try:
             header = self._inspector.read_header(path)
         except (FileNotFoundError, ModelLoadError):

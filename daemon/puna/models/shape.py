@@ -2,30 +2,33 @@
 
 The rules follow llama.cpp: src/llama-hparams.cpp (sizes of keys, values and recurrent state), llama-kv-cache.cpp (no
 values of their own with latent attention) and llama-model.cpp (which tensors stay in the machine's memory). Which
-blocks attend and which are recurrent is read off their tensors, so that new mixtures need no table. Blocks with a
-sliding window count in full: the worker keeps their whole cache (`swa_full`), without which no prefix could be
-used again.
+blocks attend and which are recurrent is read off their tensors, so that new mixtures need no table; so is the width
+of keys and values, which differs where only some blocks have a sliding window. Such blocks count in full: the worker
+keeps their whole cache (`swa_full`), without which no prefix could be used again. For 16 sequences in one cache
+llama.cpp would keep 16 windows in any case (llama-kv-cache-iswa.cpp), which is hardly less.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from puna.domain.memory import LayerShape, ModelShape
 from puna.domain.part_names import parse_part_name
 from puna.models.abilities import ENCODERS
+from puna.models.gguf.check import MAX_BLOCKS
 from puna.models.gguf.reader import GgufHeader, read_header
 from puna.models.gguf.tensors import TensorInfo
 from puna.models.gguf.values import Metadata
 
-_BLOCK = re.compile(r"(?:enc\.|dec\.)?blk\.(\d+)\.(\w+)")
+_BLOCK = re.compile(r"(?:enc\.|dec\.)?blk\.([0-9]+)\.(\w+)")
 _INPUT = ("token_embd", "position_embd", "token_types", "per_layer_token_embd")
 _TABLE, _HEAD = "token_embd.weight", "output.weight"
 _POOLS_LAST = 3
 """Of `enum llama_pooling_type` in llama.h."""
 _F16_BYTES = 2
 _F32_BYTES = 4
+_KEYS, _VALUES = "attn_k", "attn_v"
 _RECURRENT = ("ssm_", "shortconv", "time_mix")
 
 
@@ -48,7 +51,7 @@ def shape_of(parts: Sequence[GgufHeader]) -> ModelShape:
     for tensor in tensors:
         match = _BLOCK.match(tensor.name)
         (blocks[int(match[1])] if match else outside).append(tensor)
-    count = max([facts.number("block_count") - 1, *blocks], default=-1) + 1
+    count = min(max([facts.number("block_count") - 1, *blocks], default=-1) + 1, MAX_BLOCKS)
     sizes = {tensor.name: tensor.size_bytes for tensor in outside}
     input_bytes = sum(size for name, size in sizes.items() if name.startswith(_INPUT))
     return ModelShape(
@@ -60,24 +63,27 @@ def shape_of(parts: Sequence[GgufHeader]) -> ModelShape:
         width=facts.width,
         token_count=facts.token_count(),
         trained_length=facts.number("context_length"),
+        masks=2 if facts.number("attention.sliding_window") else 1,
         pools_last=facts.number("pooling_type") == _POOLS_LAST,
     )
 
 
 def _shape_layer(index: int, tensors: Sequence[TensorInfo], facts: "_Facts") -> LayerShape:
-    parts = {match[2] for tensor in tensors if (match := _BLOCK.match(tensor.name))}
+    named = [(match[2], tensor) for tensor in tensors if (match := _BLOCK.match(tensor.name))]
+    parts = {part for part, _ in named}
+    matrices = {part: tensor for part, tensor in named if len(tensor.dims) > 1}
     is_recurrent = any(part.startswith(_RECURRENT) for part in parts)
     has_keys = any(part.startswith(("attn_k", "attn_kv")) for part in parts)
     attends = has_keys or ("attn_qkv" in parts and not is_recurrent)
     return LayerShape(
         weights_bytes=sum(tensor.size_bytes for tensor in tensors),
-        cell_bytes=facts.cell_bytes(index) if attends else 0,
+        cell_bytes=facts.cell_bytes(index, matrices) if attends else 0,
         state_bytes=facts.state_bytes() if is_recurrent else 0,
     )
 
 
 class _Facts:
-    """The numbers of one architecture; 0 for what the file does not say."""
+    """The numbers of one architecture; 0 for what the file does not say, and for what can be no size."""
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
@@ -89,20 +95,20 @@ class _Facts:
         name = f"{self._prefix}.{key}"
         array = self._metadata.array(name)
         if array is None:
-            return self._metadata.integer(name) or 0
+            return max(0, self._metadata.integer(name) or 0)
         numbers = [item for item in array.items or () if isinstance(item, int)]
-        return numbers[min(index, len(numbers) - 1)] if numbers else 0
+        return max(0, numbers[min(index, len(numbers) - 1)]) if numbers else 0
 
     def largest(self, key: str) -> int:
         """Return a number, the largest of those of all blocks."""
-        return self._metadata.largest(f"{self._prefix}.{key}") or 0
+        return max(0, self._metadata.largest(f"{self._prefix}.{key}") or 0)
 
     def token_count(self) -> int:
         tokens = self._metadata.array("tokenizer.ggml.tokens")
         return tokens.count if tokens else self.number("vocab_size")
 
-    def cell_bytes(self, index: int) -> int:
-        """Return the bytes of keys and values of a token in one block."""
+    def cell_bytes(self, index: int, matrices: Mapping[str, TensorInfo]) -> int:
+        """Return the bytes of keys and values of a token in one block with these matrices."""
         if self._prefix in ENCODERS:
             return 0
         shared = self.number("attention.shared_kv_layers")
@@ -114,7 +120,10 @@ class _Facts:
         key = self.number("attention.key_length", index) or self.width // heads
         value = self.number("attention.value_length", index) or self.width // heads
         if self.number("attention.key_length_mla"):
-            value = 0
+            return kv_heads * key * _F16_BYTES
+        if kv_heads and _KEYS in matrices:
+            keys = matrices[_KEYS]
+            return (keys.dims[1] + matrices.get(_VALUES, keys).dims[1]) * _F16_BYTES
         return kv_heads * (key + value) * _F16_BYTES
 
     def state_bytes(self) -> int:

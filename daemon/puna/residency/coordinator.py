@@ -17,10 +17,9 @@ from puna.residency.kinds import check_kind
 from puna.residency.lease import Lease
 from puna.residency.ledger import Ledger
 from puna.residency.place import Place, Resident
-from puna.residency.policy import Decision, Occupant, Situation, Want, decide
+from puna.residency.policy import Decision, Situation, decide
 from puna.residency.ports import Catalogue, Launcher, Memory, Worker
 from puna.residency.refusals import RETRY_AFTER_S, to_error, too_long_queue, waited_in_vain
-from puna.residency.seat import Seat
 from puna.residency.ticket import Ticket
 
 ROOM_TIMEOUT_S = 50.0
@@ -118,7 +117,7 @@ class Coordinator:
         name = model or self._current
         if name is None:
             return None
-        model_id = name if name in self._places else (await self._catalogue.find(name)).resident_id
+        model_id = await self._resident_id(name)
         place = self._places.pop(model_id, None)
         if place is None:
             return None
@@ -126,6 +125,21 @@ class Coordinator:
             self._current = self._adapter = None
         await self._free(place)
         return place.entry
+
+    async def let_go(self, model: str) -> None:
+        """Free a model: at once where it is idle, else as soon as all who use it or wait for it now are served.
+
+        Whatever `keep_alive` these wish. Raises `ModelNotFoundError` for a name that is no model.
+        """
+        model_id = await self._resident_id(model)
+        place = self._places.get(model_id)
+        if place is not None and (place.leases or place.tickets):
+            place.is_unwanted = True
+        else:
+            await self.unload(model_id)
+
+    async def _resident_id(self, name: str) -> str:
+        return name if name in self._places else (await self._catalogue.find(name)).resident_id
 
     @property
     def current(self) -> Resident | None:
@@ -213,9 +227,12 @@ class Coordinator:
         place.tickets.append(ticket)
         self.settle()
         if ticket.is_open:
-            loop = asyncio.get_running_loop()
-            ticket.timer = loop.call_later(self._room_timeout_s, self._lose_patience, place, ticket)
+            self._have_patience(place, ticket)
         return ticket
+
+    def _have_patience(self, place: Place, ticket: Ticket) -> None:
+        loop = asyncio.get_running_loop()
+        ticket.timer = loop.call_later(self._room_timeout_s, self._lose_patience, place, ticket)
 
     def _withdraw(self, place: Place, ticket: Ticket) -> None:
         """The request leaves the queue, perhaps in the moment in which it was let in."""
@@ -227,9 +244,14 @@ class Coordinator:
         self.settle()
 
     def _lose_patience(self, place: Place, ticket: Ticket) -> None:
-        """A load that has begun may take its own time; what waits for room has waited long enough."""
+        """A load that has begun may take its own time; what waits for room has waited long enough.
+
+        After a load that a GPU did not take it may wait for room again.
+        """
         is_loading = place.seat is not None and not place.is_ready
-        if ticket.is_open and not is_loading:
+        if ticket.is_open and is_loading:
+            self._have_patience(place, ticket)
+        elif ticket.is_open:
             busy = [each.entry.id for each in self._places.values() if each.leases and each is not place]
             ticket.fail(waited_in_vain(place.entry.id, self._room_timeout_s, busy))
 
@@ -269,17 +291,9 @@ class Coordinator:
         places = self._places.values()
         return Situation(
             capacity=self._ledger.capacity,
-            occupants=[
-                _to_occupant(place, place.seat)
-                for place in places
-                if place.seat is not None and place.seat.plan.takes_place
-            ],
+            occupants=[occupant for place in places if (occupant := place.occupant)],
             leaving=self._departures.claims(),
-            wants=[
-                Want(id=place.entry.id, since=place.tickets[0].number, fit=place.fit)
-                for place in places
-                if place.fit is not None and place.seat is None and place.tickets
-            ],
+            wants=[want for place in places if (want := place.want)],
             limit=self._limit,
         )
 
@@ -311,6 +325,7 @@ class Coordinator:
     def _begin_loads(self) -> None:
         for place in list(self._places.values()):
             if place.tickets and place.seat is None and place.bringing is None:
+                place.is_unwanted = False
                 self._arrivals.begin(place)
             elif not place.tickets and place.fit is not None:
                 self._arrivals.give_up(place)
@@ -335,6 +350,8 @@ class Coordinator:
         if keep_alive_s is not None or not place.is_pinned:
             place.is_pinned = keep_alive_s == math.inf
             place.keep_alive_s = self._idle_timeout_s if keep_alive_s is None else keep_alive_s
+        if place.is_unwanted:
+            place.is_pinned, place.keep_alive_s = False, 0.0
         place.stop_expiry()
         if not place.leases and not math.isinf(place.keep_alive_s):
             loop = asyncio.get_running_loop()
@@ -352,7 +369,7 @@ class Coordinator:
         assert not place.leases
         place.stop_expiry()
         seat, place.seat = place.seat, None
-        place.is_pinned = False
+        place.is_pinned = place.is_unwanted = False
         self._departures.begin(seat, place.entry.id)
         self._forget(place)
 
@@ -379,14 +396,4 @@ class Coordinator:
             await asyncio.wait([place.bringing])
         if place.seat is not None:
             seat, place.seat = place.seat, None
-            await self._departures.close(seat)
-
-
-def _to_occupant(place: Place, seat: Seat) -> Occupant:
-    return Occupant(
-        id=place.entry.id,
-        claim=seat.claim,
-        is_busy=place.leases > 0 or not seat.is_ready,
-        is_pinned=place.is_pinned,
-        last_used=place.last_used,
-    )
+            await self._departures.close(seat, place.entry.id)

@@ -32,14 +32,20 @@ class Departures:
 
     def begin(self, seat: Seat, name: str) -> None:
         """End a worker in the background: nobody waits for it."""
+        self._begin(seat, name)
+
+    async def close(self, seat: Seat, name: str) -> None:
+        """End a worker, and return when it is gone. Who is cancelled meanwhile leaves that to the background."""
+        await asyncio.shield(self._begin(seat, name))
+
+    def _begin(self, seat: Seat, name: str) -> asyncio.Task[None]:
         self._seats.add(seat)
-        task = asyncio.create_task(self.close(seat), name=f"free {name}")
+        task = asyncio.create_task(self._close(seat), name=f"free {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def close(self, seat: Seat) -> None:
-        """End a worker, and return when it is gone."""
-        self._seats.add(seat)
+    async def _close(self, seat: Seat) -> None:
         try:
             if seat.watch is not None:
                 seat.watch.cancel()

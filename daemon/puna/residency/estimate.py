@@ -61,6 +61,8 @@ class Wish(Struct, frozen=True, kw_only=True):
     context_length: int | None = None
     slots: int = 8
     gpu_layers: int | None = None
+    adapters_bytes: int = 0
+    """Of the adapters that the worker may hold at a time; they lie beside the weights that they change."""
 
 
 class _Part(Struct):
@@ -100,7 +102,8 @@ class Estimate:
         self._shape = shape
         self._wish = wish
         self._gpus = tuple(gpus)
-        self._weights = _sums(layer.weights_bytes for layer in shape.layers)
+        beside = -(-wish.adapters_bytes // max(1, len(shape.layers)))
+        self._weights = _sums(layer.weights_bytes + beside for layer in shape.layers)
         self._cells = _sums(layer.cell_bytes for layer in shape.layers)
         self._states = _sums(layer.state_bytes for layer in shape.layers)
         self._is_text = wish.kind is ModelKind.TEXT
@@ -188,7 +191,7 @@ class Estimate:
             state_bytes=(self._states[last] - self._states[first]) * self._sequences,
             compute_bytes=compute,
             cell_cache_bytes=self._cells[last] - self._cells[first],
-            cell_compute_bytes=self._batch * _MASK_BYTES if has_blocks else 0,
+            cell_compute_bytes=self._batch * _MASK_BYTES * shape.masks if has_blocks else 0,
         )
 
     def _make_plan(self, parts: Sequence[_Part], context: ContextPlan, gpu_layers: int) -> LoadPlan:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 import psutil
 
 from puna.domain.hardware import LlamaBuild
-from puna.domain.memory import CPU, LoadPlan, Shortfall
+from puna.domain.memory import CACHED_ADAPTERS, CPU, LoadPlan, Shortfall
 from puna.domain.models import Device, ModelEntry
 from puna.engine.probe import LlamaProbe
 from puna.errors import EngineUnusableError
@@ -54,6 +54,7 @@ class MachineMemory:
             context_length=self._wish.context_length,
             slots=self._wish.slots,
             gpu_layers=self._wish.gpu_layers,
+            adapters_bytes=most_adapters_bytes(entry.adapter_sizes, self._wish.slots),
         )
         return Estimate(shape, wish, [_to_gpu(gpu) for gpu in gpus]).plan
 
@@ -71,6 +72,11 @@ class MachineMemory:
         return own or build.gpus[:1]
 
 
+def most_adapters_bytes(sizes: Sequence[int], slots: int) -> int:
+    """Return what adapters of these sizes take at most at a time: those in use, and those that are kept. Pure."""
+    return sum(sorted(sizes, reverse=True)[: slots + CACHED_ADAPTERS])
+
+
 def read_main_memory(pids: Sequence[int]) -> Reading:
     """Return what the machine's memory has, given the processes of the workers. Below a millisecond for each."""
     memory = read_memory()
@@ -78,21 +84,17 @@ def read_main_memory(pids: Sequence[int]) -> Reading:
         device=CPU,
         total_bytes=memory.total_bytes,
         free_bytes=memory.available_bytes,
-        ours_bytes=sum(_held_by(pid, with_files=memory.is_limited) for pid in pids),
+        ours_bytes=sum(_held_by(pid) for pid in pids),
     )
 
 
-def _held_by(pid: int, *, with_files: bool) -> int:
-    """Return what a process holds of what does not count as free.
-
-    Files that it maps, such as weights, are free for the system, but count in the group of a container.
-    """
+def _held_by(pid: int) -> int:
+    """Return what a process holds of what does not count as free: files that it maps, such as weights, do."""
     try:
         memory = psutil.Process(pid).memory_info()
     except psutil.Error:
         return 0
-    shared = 0 if with_files else getattr(memory, "shared", 0)
-    return max(0, int(getattr(memory, "private", memory.rss)) - int(shared))
+    return max(0, int(getattr(memory, "private", memory.rss)) - int(getattr(memory, "shared", 0)))
 
 
 def _take_nothing(_: Rooms) -> LoadPlan | Shortfall:

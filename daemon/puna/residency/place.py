@@ -8,7 +8,7 @@ from msgspec import Struct
 from puna.domain.memory import LoadPlan
 from puna.domain.models import LoadedModel, ModelEntry, ModelState, WorkerStatus
 from puna.errors import PunaError
-from puna.residency.policy import Fit
+from puna.residency.policy import Fit, Occupant, Want
 from puna.residency.seat import Seat
 from puna.residency.ticket import Ticket
 
@@ -60,6 +60,8 @@ class Place:
         """Whoever queued up before this number is let in, even if the model is to leave for somebody else then."""
         self.keep_alive_s = math.inf
         self.is_pinned = False
+        self.is_unwanted = False
+        """Whether somebody asked for it to go as soon as it is idle."""
         self.becomes_current = False
         """Whether the current model was evicted for it."""
         self.expiry: asyncio.TimerHandle | None = None
@@ -88,6 +90,26 @@ class Place:
         if self.bringing is not None:
             return ModelState.LOADING
         return ModelState.FAILED if self.error else ModelState.UNLOADED
+
+    @property
+    def occupant(self) -> Occupant | None:
+        """What the policy sees of it where it has a place in memory, or will have one."""
+        if self.seat is None or not self.seat.plan.takes_place:
+            return None
+        return Occupant(
+            id=self.entry.id,
+            claim=self.seat.claim,
+            is_busy=self.leases > 0 or not self.seat.is_ready,
+            is_pinned=self.is_pinned,
+            last_used=self.last_used,
+        )
+
+    @property
+    def want(self) -> Want | None:
+        """What the policy sees of it where requests wait for it to get room."""
+        if self.fit is None or self.seat is not None or not self.tickets:
+            return None
+        return Want(id=self.entry.id, since=self.tickets[0].number, fit=self.fit)
 
     def note_answer(self) -> None:
         """A request was answered: the model runs well."""

@@ -95,6 +95,7 @@ class Catalogue(Protocol):
     async def find(self, name: str) -> ModelEntry:
         """Return the model with this id, or the GGUF file at this path, its header checked.
 
-        Raises `ModelNotFoundError` with the nearest ids, or `ModelLoadError` for a file that is no sound GGUF.
+        Raises `ModelNotFoundError` with the nearest ids, and for a file that is no sound GGUF `ModelLoadError`, or
+        `InvalidRequestError` where the name is its path.
         """
         ...

@@ -1,6 +1,7 @@
 """Pure rules over what a header says. Each raises `UnusableFileError`."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from puna.models.gguf.defect import UnusableFileError, quote
@@ -26,6 +27,7 @@ MAX_ALIGNMENT = 1024 * 1024
 ALIGNMENT_KEY = "general.alignment"
 
 _INT64_LIMIT = 2**63
+_BLOCK = re.compile(r"(?:enc\.|dec\.)?blk\.([0-9]+)\.")
 _POOLING_TYPES = (-1, 0, 1, 2, 3, 4, 2**32 - 1)
 """`enum llama_pooling_type` in llama.h; -1 may be stored as the unsigned number of the same bits."""
 _WORD_PIECE = "bert"
@@ -133,6 +135,16 @@ def check_layout(tensors: Sequence[TensorInfo], alignment: int, data_offset: int
         )
 
 
+def check_block_numbers(tensors: Sequence[TensorInfo]) -> None:
+    """Refuse blocks that llama.cpp cannot have: who sums a file up makes a record for each up to the last."""
+    for tensor in tensors:
+        block = _BLOCK.match(tensor.name)
+        if block and int(block[1]) >= MAX_BLOCKS:
+            raise UnusableFileError(
+                f"is damaged: tensor {quote(tensor.name)} is of no block from 0 to {MAX_BLOCKS - 1}"
+            )
+
+
 def _describe_misplaced(tensor: TensorInfo, expected: int, alignment: int, data_size: int) -> str:
     name = quote(tensor.name)
     if tensor.offset % alignment:
@@ -175,8 +187,9 @@ def check_hyperparameters(metadata: Metadata, architecture: str) -> None:
     """Check the figures of an architecture at which llama.cpp would end its process instead of refusing the file."""
     blocks_key = f"{architecture}.block_count"
     blocks = metadata.integer(blocks_key)
-    if blocks is not None and not 0 < blocks <= MAX_BLOCKS:
-        raise UnusableFileError(f"is damaged: {quote(blocks_key)} is {blocks:,}, not 1 to {MAX_BLOCKS}")
+    if blocks_key in metadata and (blocks is None or not 0 < blocks <= MAX_BLOCKS):
+        said = "no number" if blocks is None else f"{blocks:,}"
+        raise UnusableFileError(f"is damaged: {quote(blocks_key)} is {said}, not 1 to {MAX_BLOCKS}")
     pooling_key = f"{architecture}.pooling_type"
     pooling = metadata.integer(pooling_key)
     if pooling is not None and pooling not in _POOLING_TYPES:

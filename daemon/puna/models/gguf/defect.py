@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from puna.errors import ModelLoadError
+
 MAX_QUOTED_CHARACTERS = 64
 
 
@@ -10,6 +12,10 @@ class UnusableFileError(Exception):
 
     Inside this package only: `read_header` turns it into a `ModelLoadError` that names the file.
     """
+
+
+class UnreadableFileError(ModelLoadError):
+    """The system does not let the file be read: no fact about its content, and perhaps over the next time."""
 
 
 def quote(text: str) -> str:

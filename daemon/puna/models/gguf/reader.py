@@ -9,7 +9,7 @@ from typing import BinaryIO
 from puna.errors import ModelLoadError
 from puna.models.gguf import check
 from puna.models.gguf.cursor import Cursor
-from puna.models.gguf.defect import UnusableFileError, file_label, quote
+from puna.models.gguf.defect import UnreadableFileError, UnusableFileError, file_label, quote
 from puna.models.gguf.stranger import PREFIX_BYTES, describe_stranger
 from puna.models.gguf.tensors import TensorInfo
 from puna.models.gguf.values import SCALARS, Array, LongText, Metadata, Scalar, Value, ValueType
@@ -18,7 +18,11 @@ MAGIC = b"GGUF"
 MAX_TEXT_BYTES = 1024 * 1024
 """Longer texts are not kept; the longest chat templates in use have a twentieth of it."""
 MAX_KEPT_BYTES = 16 * 1024 * 1024
-"""All texts of one file together; what comes after is not kept."""
+"""All texts and items of arrays of one file together; what comes after is not kept."""
+MAX_KEYS_BYTES = 4 * 1024 * 1024
+"""All keys of one file together; thousands of the longest in use have a tenth of it."""
+_ITEM_BYTES = 32
+"""What Python takes for an item besides its content, roughly."""
 MAX_KEPT_ITEMS = 512
 """Longer arrays are not kept; arrays with a number per layer are shorter (`LLAMA_MAX_LAYERS`)."""
 MAX_ARRAY_TEXTS = 4 * 1024 * 1024
@@ -48,7 +52,7 @@ def read_header(path: Path) -> GgufHeader:
     except UnusableFileError as defect:
         raise ModelLoadError(f"{file_label(path)} {defect}.") from None
     except OSError as error:
-        raise ModelLoadError(
+        raise UnreadableFileError(
             f"{file_label(path)} cannot be read: {error.strerror or 'input/output error'}."
         ) from None
 
@@ -73,6 +77,7 @@ def _read(file: BinaryIO) -> GgufHeader:
     alignment = check.alignment_of(metadata)
     tensors = _read_tensors(cursor, tensor_count)
     data_offset = check.pad(cursor.position, alignment)
+    check.check_block_numbers(tensors)
     check.check_layout(tensors, alignment, data_offset, status.st_size)
     return GgufHeader(version, alignment, metadata, tensors, data_offset, status.st_size)
 
@@ -90,6 +95,7 @@ class _MetadataReader:
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
         self._keepable_bytes = MAX_KEPT_BYTES
+        self._key_bytes = 0
         self._walkable_texts = MAX_ARRAY_TEXTS
 
     def read(self, pair_count: int) -> Metadata:
@@ -105,6 +111,9 @@ class _MetadataReader:
         size = self._cursor.uint64()
         if not 0 < size <= check.MAX_KEY_BYTES:
             raise UnusableFileError(f"is damaged: it has a key of {size:,} bytes")
+        self._key_bytes += size
+        if self._key_bytes > MAX_KEYS_BYTES:
+            raise UnusableFileError("is damaged: its metadata is larger than that of any model")
         return self._cursor.take(size).decode("utf-8", "replace")
 
     def _read_value(self, key: str) -> Value:
@@ -133,10 +142,9 @@ class _MetadataReader:
 
     def _read_text(self) -> str | LongText:
         size = self._cursor.uint64()
-        if size > min(MAX_TEXT_BYTES, self._keepable_bytes):
+        if size > MAX_TEXT_BYTES or not self._can_keep(size):
             self._cursor.skip(size)
             return LongText(size)
-        self._keepable_bytes -= size
         return self._cursor.take(size).decode("utf-8", "replace")
 
     def _read_array(self, key: str) -> Array:
@@ -147,7 +155,7 @@ class _MetadataReader:
         if element_type is ValueType.STRING:
             return self._read_texts(key, count)
         layout = SCALARS[element_type]
-        if count > MAX_KEPT_ITEMS:
+        if count > MAX_KEPT_ITEMS or not self._can_keep(count * (layout.size + _ITEM_BYTES)):
             self._cursor.skip(count * layout.size)
             return Array(element_type, count, None)
         content = self._cursor.take(count * layout.size)
@@ -157,12 +165,19 @@ class _MetadataReader:
         self._walkable_texts -= count
         if self._walkable_texts < 0:
             raise UnusableFileError(f"is damaged: {quote(key)} claims {count:,} texts")
-        if count > MAX_KEPT_ITEMS:
+        if count > MAX_KEPT_ITEMS or not self._can_keep(count * _ITEM_BYTES):
             self._cursor.skip_texts(count)
             return Array(ValueType.STRING, count, None)
         texts = [self._read_text() for _ in range(count)]
         items = tuple(text for text in texts if isinstance(text, str))
         return Array(ValueType.STRING, count, items if len(items) == count else None)
+
+    def _can_keep(self, size: int) -> bool:
+        """Return whether so many bytes may still be kept, and count them then."""
+        if size > self._keepable_bytes:
+            return False
+        self._keepable_bytes -= size
+        return True
 
 
 def _read_tensors(cursor: Cursor, tensor_count: int) -> tuple[TensorInfo, ...]:
