@@ -8,7 +8,6 @@ from benchmarks.daemon import Daemon, run_daemon
 from make_labelled_sentences import draw_rows
 
 _TRAINING_ROWS, _TEST_ROWS, _BATCH = 600, 150, 50
-_SETTINGS = {"epochs": 3, "learning_rate": 1e-3, "rank": 8}
 
 
 def measure_finetune(model: Path) -> None:
@@ -18,7 +17,7 @@ def measure_finetune(model: Path) -> None:
         csv = "text,label\n" + "".join(f'"{row.text}",{row.label}\n' for row in rows)
         dataset = daemon.post("/puna/v1/datasets", {"name": "sentences.csv", "content": csv})["id"]
         started_s = time.perf_counter()
-        order: Any = daemon.post("/puna/v1/finetunes", {"model": "demo", "dataset": dataset, **_SETTINGS})
+        order: Any = daemon.post("/puna/v1/finetunes", {"model": "demo", "dataset": dataset})
         job = _wait(daemon, order["id"])
         training_s = time.perf_counter() - started_s
         share = _accuracy(daemon, job["adapter_id"])

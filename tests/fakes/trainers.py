@@ -120,7 +120,7 @@ class Trainer:
 
     async def end(self) -> str:
         """Close the pipe and return how the child ended."""
-        await self.process.end(grace_s=5)
+        await self.process.end(grace_s=60)
         return await self.process.describe_end()
 
 

@@ -110,6 +110,11 @@ def test_a_file_has_one_kind() -> None:
     [
         ({"text": 1}, FindingCode.WRONG_FIELD, "`text` must be a string"),
         ({"text": "a", "labels": [[]]}, FindingCode.WRONG_FIELD, "`labels` must be a list of strings"),
+        (
+            {"text": "a", "labels": ["x", "y, z"]},
+            FindingCode.WRONG_FIELD,
+            "a comma within `y, z` of `labels`",
+        ),
         ({"text": "a", "label": 1.5}, FindingCode.WRONG_FIELD, "`label` must be a string"),
         (
             {"text": "a", "label": "b", "labels": ["c"]},

@@ -6,6 +6,7 @@ from fakes.dataset_files import codes, finding, inspect_text, only_error
 from puna.domain.datasets import MAX_LABELS, DatasetLimits, FindingCode, LabelCount
 from puna.finetune.datasets import inspection
 from puna.finetune.datasets.duplicates import Duplicates
+from puna.finetune.datasets.inspection import inspect_dataset
 
 HEAD = "text,label\n"
 
@@ -137,6 +138,19 @@ def test_the_number_of_rows_is_limited_and_empty_ones_do_not_count() -> None:
     error = only_error(inspect_text(content, limits=DatasetLimits(max_rows=5)))
     assert (error.code, error.rows) == (FindingCode.TOO_MANY_ROWS, (57,))
     assert error.message == "There are more than 5 rows; divide the file, or raise the limit."
+
+
+@pytest.mark.parametrize(
+    ("name", "blank"), [("a.csv", "\n"), ("a.csv", "\r"), ("a.txt", "\n"), ("a.jsonl", "\r\n")]
+)
+def test_blank_lines_have_a_limit_too(name: str, blank: str) -> None:
+    begin = {"a.csv": "text,label\na,b", "a.txt": "one\n\ntwo", "a.jsonl": '{"text": "a"}'}[name]
+    limits = DatasetLimits(max_rows=10)
+    content = begin.replace("\n", blank) + blank * 400
+    assert not inspect_dataset([content.encode()], name=name, limits=limits).errors
+    (error,) = inspect_dataset([content.encode(), blank.encode() * 200], name=name, limits=limits).errors
+    assert error.code is FindingCode.TOO_MANY_ROWS
+    assert "more than 500 lines" in error.message
 
 
 def test_the_size_is_limited() -> None:

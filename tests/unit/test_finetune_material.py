@@ -119,5 +119,15 @@ def test_one_label_is_no_question() -> None:
     assert not asked(send(labelled(100, labels=1)))
 
 
-def test_labels_are_joined_as_serving_reads_them() -> None:
-    assert answer_of(Labelled("text", ("red", "blue"))) == "red, blue"
+def test_labels_are_joined_as_serving_reads_them_and_in_one_order() -> None:
+    assert answer_of(Labelled("text", ("red", "blue"))) == "blue, red"
+    assert answer_of(Labelled("text", ("blue", "red"))) == "blue, red"
+
+
+def test_long_samples_make_small_messages_and_no_questions() -> None:
+    samples: list[Sample] = [Labelled("word " * 60_000 + str(i), (f"label {i % 3}",)) for i in range(60)]
+    messages = send(samples)
+    sent = [said for said in messages if isinstance(said, AddSamples)]
+    assert sum(len(said.samples) for said in sent) + len(held_out(messages)) == 60
+    assert max(len(said.samples) for said in sent) == 4
+    assert not asked(messages)

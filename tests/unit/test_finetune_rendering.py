@@ -74,10 +74,10 @@ def test_control_tokens_in_texts_of_people_stay_text(formatter: ChatFormatter) -
 @pytest.mark.parametrize(
     ("name", "answer", "is_ended"),
     [
-        ("chatml", "red, blue<|im_end|>", False),
-        ("llama 2", "red, blue", True),
-        ("thoughts", "<think>\n\n</think>\n\nred, blue<|im_end|>", False),
-        ("none", "red, blue", True),
+        ("chatml", "blue, red<|im_end|>", False),
+        ("llama 2", "blue, red", True),
+        ("thoughts", "<think>\n\n</think>\n\nblue, red<|im_end|>", False),
+        ("none", "blue, red", True),
     ],
 )
 def test_an_answer_ends_as_the_model_must_end_it(name: str, answer: str, is_ended: bool) -> None:

@@ -1,6 +1,8 @@
 """Fine-tunings as jobs: their ends, deaths of trainers, cancelling, restarts, and who is told."""
 
+import asyncio
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from fakes.finetuning import (
 )
 from fakes.running_daemon import until
 from puna.domain.finetune import FinetuneState
-from puna.domain.finetune_events import FinetuneCompleted, FinetuneFailed
+from puna.domain.finetune_events import FinetuneCompleted, FinetuneEvent, FinetuneFailed
 from puna.domain.models import ModelEntry, ModelKind
 from puna.domain.remote import RemoteModel
 from puna.domain.training import TrainingSettings
@@ -30,7 +32,9 @@ from puna.engine.trainer_protocol import (
     AddHeldOut,
     AddSamples,
     Begin,
+    Cancel,
     Checkpointed,
+    ToTrainer,
     TrainingFailed,
 )
 from puna.errors import (
@@ -41,8 +45,9 @@ from puna.errors import (
     NotFoundError,
     OverloadedError,
 )
+from puna.finetune import course, service
 
-WAITING = 5.0
+WAITING = 30.0
 
 
 def stuck() -> ScriptedTrainer:
@@ -68,6 +73,7 @@ async def test_a_job_that_is_done_has_an_adapter_with_a_record(tmp_path: Path) -
         record = daemon.adapters.get(job.adapter_id)
         assert (record.name, record.base_id, record.job_id) == ("colours", "demo", job.id)
         assert record.labels == ("blue", "red")
+        assert (record.settings.epochs, record.settings.learning_rate) == (PLAN.epochs, PLAN.learning_rate)
         assert record.size_bytes == len(b"GGUF adapter")
         assert record.base_size_bytes == DEMO.stat().st_size
         assert daemon.adapters.path(job.adapter_id).read_bytes() == b"GGUF adapter"
@@ -152,11 +158,13 @@ async def test_a_cancelled_job_keeps_its_checkpoint_if_asked(tmp_path: Path, kee
         job = await daemon.service.cancel(job_id, keeps_checkpoint=keeps)
         assert (job.state, job.has_checkpoint) == (FinetuneState.CANCELLED, keeps)
         assert daemon.workshop.checkpoint(job_id).exists() is keeps
+        assert not daemon.adapters.path(job.adapter_id).parent.exists()
         (event,) = daemon.published.events
         assert isinstance(event, FinetuneFailed)
         with pytest.raises(InvalidRequestError, match="cancelled already"):
             await daemon.service.cancel(job_id)
-        await daemon.service.resume(job_id)
+        again = await daemon.service.resume(job_id)
+        assert (again.plan, again.progress) == (None, None), "the next trainer tells its own"
         assert (await daemon.service.wait(job_id, WAITING)).state is FinetuneState.DONE
 
 
@@ -312,3 +320,194 @@ async def test_an_event_is_for_the_organisation_of_the_order(tmp_path: Path) -> 
         await daemon.service.wait(job.id, WAITING)
         assert [event.organisation_id for event in daemon.published.events] == ["org_other"]
         assert daemon.adapters.get(job.adapter_id).organisation_id == "org_other"
+
+
+class DeafTrainer(ScriptedTrainer):
+    """Goes on for ever and does not hear that it shall stop."""
+
+    async def tell(self, messages: Sequence[ToTrainer]) -> None:
+        await super().tell([each for each in messages if not isinstance(each, Cancel)])
+
+
+async def test_a_trainer_that_does_not_stop_is_killed_and_its_job_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "_CANCEL_S", 0.01)
+    async with run_finetuning(tmp_path, DeafTrainer(said=(step(1), Checkpointed(1)))) as daemon:
+        job_id = await train(daemon)
+        await until_training(daemon, job_id)
+        job = await daemon.service.cancel(job_id, keeps_checkpoint=True)
+        assert (job.state, job.error) == (FinetuneState.CANCELLED, "It was cancelled.")
+        assert job.has_checkpoint, "what it wrote before is still there"
+        assert len(daemon.trainers) == 1
+
+
+async def test_a_job_whose_base_is_still_read_is_cancelled_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_finetuning(tmp_path) as daemon:
+        is_read = asyncio.Event()
+
+        async def read_for_ever(_path: Path) -> str:
+            is_read.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(daemon.workshop.fingerprints, "sha256_of", read_for_ever)
+            job_id = await train(daemon)
+            await is_read.wait()
+            assert (await daemon.service.cancel(job_id)).state is FinetuneState.CANCELLED
+        assert not daemon.trainers
+        await daemon.service.resume(job_id)
+        assert (await daemon.service.wait(job_id, WAITING)).state is FinetuneState.DONE
+
+
+async def test_an_end_that_nobody_can_be_told_of_does_not_stop_the_next_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_finetuning(tmp_path) as daemon:
+
+        async def refuse(event: FinetuneEvent) -> None:
+            if event.job_id == first:
+                raise RuntimeError("a mistake")
+
+        monkeypatch.setattr(daemon.published, "publish", refuse)
+        first = await train(daemon)
+        second = await train(daemon)
+        job = await daemon.service.wait(first, WAITING)
+        assert (job.state, job.error) == (
+            FinetuneState.FAILED,
+            "Something unexpected happened; `puna logs` tells more.",
+        )
+        assert (await daemon.service.wait(second, WAITING)).state is FinetuneState.DONE
+
+
+async def test_a_job_that_is_resumed_while_it_is_cancelled_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_finetuning(tmp_path, stuck()) as daemon:
+        is_told, may_go_on = asyncio.Event(), asyncio.Event()
+        publish = daemon.published.publish
+
+        async def hold(event: FinetuneEvent) -> None:
+            is_told.set()
+            await may_go_on.wait()
+            await publish(event)
+
+        running, waiting = await train(daemon), await train(daemon)
+        await until_training(daemon, running)
+        with monkeypatch.context() as patch:
+            patch.setattr(daemon.published, "publish", hold)
+            cancelling = asyncio.create_task(daemon.service.cancel(waiting))
+            await is_told.wait()
+            resuming = [asyncio.create_task(daemon.service.resume(waiting)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            may_go_on.set()
+            assert (await cancelling).id == waiting
+            assert {job.state for job in await asyncio.gather(*resuming)} == {FinetuneState.QUEUED}
+        await daemon.service.cancel(running)
+        assert (await daemon.service.wait(waiting, WAITING)).state is FinetuneState.DONE
+        assert len(daemon.trainers) == 2
+
+
+async def test_an_adapter_that_was_finished_before_a_crash_is_not_trained_again(tmp_path: Path) -> None:
+    async with run_finetuning(tmp_path) as daemon:
+        done = await daemon.service.wait(await train(daemon), WAITING)
+        record = daemon.adapters.get(done.adapter_id)
+    with sqlite3.connect(tmp_path / "state" / "puna.db") as connection:
+        connection.execute("""UPDATE finetunes SET job = replace(job, '"done"', '"training"')""")
+    connection.close()
+    async with run_finetuning(tmp_path) as daemon:
+        job = await daemon.service.wait(done.id, WAITING)
+        assert (job.state, job.after) == (FinetuneState.DONE, AFTER)
+        assert not daemon.trainers
+        assert daemon.adapters.get(done.adapter_id) == record
+        (event,) = daemon.published.events
+        assert isinstance(event, FinetuneCompleted)
+        assert event.training_time_s == 4.5
+
+
+async def test_who_waits_is_told_at_once_when_the_daemon_begins_to_stop(tmp_path: Path) -> None:
+    async with run_finetuning(tmp_path, stuck()) as daemon:
+        job_id = await train(daemon)
+        await until_training(daemon, job_id)
+        waiting = asyncio.create_task(daemon.service.wait(job_id))
+        await asyncio.sleep(0)
+        daemon.service.stop_taking()
+        daemon.service.stop_taking()
+        with pytest.raises(OverloadedError, match="is stopping"):
+            await waiting
+        assert daemon.service.get(job_id).state is FinetuneState.TRAINING
+        assert not daemon.trainers[0].given_of(Cancel)
+
+
+async def test_a_job_that_is_cancelled_while_the_daemon_stops_does_not_come_back(tmp_path: Path) -> None:
+    async with run_finetuning(tmp_path, stuck()) as daemon:
+        job_id = await train(daemon)
+        await until_training(daemon, job_id)
+        daemon.service.stop_taking()
+        with pytest.raises(OverloadedError):
+            await daemon.service.cancel(job_id)
+    async with run_finetuning(tmp_path) as daemon:
+        assert daemon.service.get(job_id).state is FinetuneState.CANCELLED
+        assert not daemon.workshop.checkpoint(job_id).exists()
+        assert not daemon.trainers
+
+
+async def test_a_folder_that_cannot_be_used_fails_the_job_without_its_path(tmp_path: Path) -> None:
+    async with run_finetuning(tmp_path) as daemon:
+        order = daemon.order_of()
+        daemon.workshop.folder.parent.mkdir(parents=True, exist_ok=True)
+        daemon.workshop.folder.write_text("in the way")
+        job = await daemon.service.wait((await daemon.service.order(order)).id, WAITING)
+        assert (job.state, job.error) == (
+            FinetuneState.FAILED,
+            "A folder of Puna cannot be used; `puna logs` tells which.",
+        )
+
+
+async def test_the_queue_has_a_bound_for_resumed_jobs_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_OPEN", 2)
+    async with run_finetuning(tmp_path, stuck()) as daemon:
+        first, second = await train(daemon), await train(daemon)
+        await daemon.service.cancel(second)
+        third = await train(daemon)
+        with pytest.raises(OverloadedError, match="Too many"):
+            await daemon.service.resume(second)
+        with pytest.raises(OverloadedError, match="Too many"):
+            await train(daemon)
+        await daemon.service.cancel(first)
+        assert (await daemon.service.wait(third, WAITING)).state is FinetuneState.DONE
+
+
+async def test_estimates_have_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MAX_ESTIMATES", 2)
+    async with run_finetuning(tmp_path) as daemon:
+        order = daemon.order_of()
+        asked = [asyncio.create_task(daemon.service.estimate(order)) for _ in range(3)]
+        plans = await asyncio.gather(*asked, return_exceptions=True)
+        assert [plan for plan in plans if not isinstance(plan, OverloadedError)] == [PLAN] * 2
+        assert await daemon.service.estimate(order) == PLAN
+
+
+async def test_jobs_that_are_no_longer_listed_leave_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_ENDED", 1)
+    async with run_finetuning(tmp_path, stuck()) as daemon:
+        first = await train(daemon)
+        await until_training(daemon, first)
+        await daemon.service.cancel(first, keeps_checkpoint=True)
+        log = daemon.workshop.log_folder / f"trainer-{first}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("some words")
+        second = await train(daemon)
+        await daemon.service.wait(second, WAITING)
+        await daemon.service.wait(await train(daemon), WAITING)
+        with pytest.raises(NotFoundError):
+            daemon.service.get(first)
+        assert not log.exists()
+        assert not daemon.workshop.checkpoint(first).exists()

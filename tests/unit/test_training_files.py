@@ -1,5 +1,7 @@
 """The files of adapters and checkpoints."""
 
+import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,28 @@ def test_a_file_that_is_cut_short_is_damaged(size: int, tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_gguf(path, {"key": "value"}, {"tensor": np.ones((4, 8), np.float32)})
     path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(DamagedFileError):
+        read_gguf(path)
+
+
+def test_a_large_file_is_written_without_a_copy_of_it(tmp_path: Path) -> None:
+    tensors = {"a": np.ones((1000, 5000), np.float32), "b": np.ones((1, 1), np.float32)}
+    tracemalloc.start()
+    try:
+        write_gguf(tmp_path / "file", {}, tensors)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < tensors["a"].nbytes / 4
+    _, found = read_gguf(tmp_path / "file")
+    assert np.array_equal(found["a"], tensors["a"])
+
+
+def test_a_matrix_of_impossible_size_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_gguf(path, {}, {"tensor": np.ones((4, 8), np.float32)})
+    shape = struct.pack("<IQQ", 2, 8, 4)
+    path.write_bytes(path.read_bytes().replace(shape, struct.pack("<IQQ", 2, 2**40, 2**40)))
     with pytest.raises(DamagedFileError):
         read_gguf(path)
 

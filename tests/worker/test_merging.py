@@ -289,7 +289,7 @@ async def test_a_base_that_was_cut_short_is_refused(
 
 async def start_writing(export: Export, adapter: Path, base: Path) -> asyncio.Task[MergeResult]:
     task = asyncio.create_task(export.run(adapter, base, command=SLOW, merged_type=MergedType.F16))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not export.progress or export.progress[-1].phase is not MergePhase.WRITING:
             await asyncio.sleep(0.01)
     assert not export.has_left_nothing

@@ -1,22 +1,29 @@
 """Trainings in real children with the built-in demo model, from the first message to the adapter's file."""
 
+import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from msgspec.structs import replace
 
 from fakes.trainers import ABORTING, DEMO, QUICK, Trainer, pattern_samples, write_tiny_gemma
 from puna.domain.training import Choice, TextPart, TextSample, TokenSample, TrainingSettings
+from puna.engine.trainer_process import TrainerProcess
 from puna.engine.trainer_protocol import (
     Cancelled,
     Checkpointed,
     Done,
     Evaluated,
+    Prepare,
     Prepared,
     Stepped,
     TrainingFailed,
@@ -73,6 +80,14 @@ async def test_a_training_is_planned_told_and_ends_in_an_adapter(new_trainer: Ne
     assert sha256(DEMO.read_bytes()).digest() == base
 
 
+async def test_what_nobody_chose_is_chosen_by_the_model_and_the_samples(new_trainer: NewTrainer) -> None:
+    trainer = new_trainer(settings=TrainingSettings(threads=1, row_length=256))
+    await trainer.start(SAMPLES)
+    plan = await trainer.prepare()
+    assert (plan.epochs, plan.steps, plan.learning_rate) == (20, 60, 1e-3)
+    assert plan.notes == ("The samples are few, so 20 passes are made over them instead of 3.",)
+
+
 async def test_the_adapters_file_says_what_it_belongs_to(new_trainer: NewTrainer) -> None:
     trainer = new_trainer(settings=replace(QUICK, epochs=1, targets=("attn_q", "ffn_down")))
     await train(trainer)
@@ -123,7 +138,8 @@ async def test_settings_out_of_range_are_refused(new_trainer: NewTrainer) -> Non
     trainer = new_trainer(settings=TrainingSettings(row_length=300))
     await trainer.start(SAMPLES)
     failed = await trainer.wait_for_failure()
-    assert failed == TrainingFailed(ErrorKind.INVALID_REQUEST, "row_length must be a multiple of 256.")
+    message = "row_length must be a multiple of 256, at most 131072."
+    assert failed == TrainingFailed(ErrorKind.INVALID_REQUEST, message)
 
 
 async def test_an_architecture_without_a_backward_pass_is_refused_before_it_starts(
@@ -185,6 +201,18 @@ async def test_a_daemon_that_is_gone_ends_the_training(new_trainer: NewTrainer) 
     assert "exit code 0" in await trainer.end()
 
 
+async def test_a_daemon_that_is_gone_is_no_mistake_of_the_trainer(new_trainer: NewTrainer) -> None:
+    trainer = new_trainer(settings=replace(QUICK, epochs=500))
+    await trainer.start(SAMPLES)
+    await trainer.prepare()
+    await trainer.begin()
+    await trainer.wait_for(Stepped)
+    transport = trainer.process._process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
+    transport.close()
+    assert "exit code 0" in await trainer.process.describe_end()
+    assert "BrokenPipe" not in trainer.log.read_text()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 async def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(
     new_trainer: NewTrainer, tmp_path: Path
@@ -211,6 +239,86 @@ async def test_a_killed_training_goes_on_and_ends_as_if_nothing_had_happened(
     done = await resumed.wait_for(Done)
     assert done.result.steps == plan.steps
     assert resumed.adapter.read_bytes() == whole.adapter.read_bytes()
+
+
+async def test_a_training_that_is_stopped_before_it_has_gone_on_loses_nothing(
+    new_trainer: NewTrainer, tmp_path: Path
+) -> None:
+    often = replace(QUICK, checkpoint_every_s=0.001)
+    whole = Trainer(_folder(tmp_path / "whole"), settings=often)
+    await train(whole)
+    await whole.end()
+    stopped = new_trainer(settings=often)
+    await stopped.start(SAMPLES)
+    await stopped.prepare()
+    await stopped.begin()
+    while (await stopped.wait_for(Checkpointed)).step < 5:
+        pass
+    await stopped.cancel(keeps_checkpoint=True)
+    step = (await stopped.wait_for(Cancelled)).step
+    await stopped.end()
+    kept = stopped.checkpoint.read_bytes()
+    again = new_trainer(settings=often)
+    await again.start(SAMPLES)
+    await again.prepare()
+    await again.cancel(keeps_checkpoint=True)
+    assert await again.wait_for(Cancelled) == Cancelled(step, has_checkpoint=True)
+    await again.end()
+    assert again.checkpoint.read_bytes() == kept, "the optimizer's moments above all"
+    await train(new_trainer(settings=often))
+    assert (tmp_path / "adapter.gguf").read_bytes() == whole.adapter.read_bytes()
+
+
+@pytest.mark.parametrize("checkpoint_every_s", [0.001, 60.0])
+async def test_numbers_that_overflow_are_a_failure_and_no_adapter(
+    new_trainer: NewTrainer, checkpoint_every_s: float
+) -> None:
+    wild = replace(QUICK, learning_rate=0.1, alpha=1024, checkpoint_every_s=checkpoint_every_s)
+    trainer = new_trainer(settings=wild)
+    await trainer.start(SAMPLES)
+    await trainer.prepare()
+    await trainer.begin()
+    failed = await trainer.wait_for_failure()
+    assert failed.kind is ErrorKind.INVALID_REQUEST
+    assert "became too large after step" in failed.message
+    assert "lower learning rate than 0.1" in failed.message
+    assert all(isfinite(stepped.progress.loss) for stepped in trainer.said(Stepped))
+    assert not trainer.adapter.exists()
+    if trainer.checkpoint.exists():
+        _, tensors = read_gguf(trainer.checkpoint)
+        assert all(np.isfinite(t).all() for name, t in tensors.items() if "moment" not in name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals between processes")
+async def test_the_end_of_the_session_leaves_the_last_word_to_the_daemon(new_trainer: NewTrainer) -> None:
+    trainer = new_trainer(settings=replace(QUICK, epochs=500))
+    await trainer.start(SAMPLES)
+    await trainer.prepare()
+    await trainer.begin()
+    await trainer.wait_for(Stepped)
+    for word in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(trainer.process.pid, word)
+    await trainer.wait_for(Stepped)
+    await trainer.cancel(keeps_checkpoint=True)
+    assert (await trainer.wait_for(Cancelled)).has_checkpoint
+
+
+@pytest.mark.skipif(os.name == "nt", reason="uvloop is not for Windows")
+def test_a_child_that_is_gone_is_a_connection_error(tmp_path: Path) -> None:
+    import uvloop
+
+    async def tell_the_dead() -> None:
+        process = await TrainerProcess.launch(tmp_path / "trainer.log", command=[sys.executable, "-c", ""])
+        await process.describe_end()
+        for _ in range(3):
+            with suppress(ConnectionError):
+                await process.tell([Prepare()])
+        await process.end(1)
+        with pytest.raises(ConnectionError):
+            await process.tell([Prepare()])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(tell_the_dead())
 
 
 async def test_a_checkpoint_of_other_data_or_a_damaged_one_is_left_aside_and_told(

@@ -1,8 +1,8 @@
 """Fine-tunings as jobs of the daemon, and the adapters that come of them.
 
 How samples become conversations, for training and for serving alike: a labelled text is a user's turn with nothing
-but the text, and the labels joined by `, ` are the assistant's answer; a prompt is a user's turn, its completion the
-assistant's; a conversation is itself; a plain text is bare text without any template.
+but the text, and the labels in alphabetical order, joined by `, `, are the assistant's answer; a prompt is a user's
+turn, its completion the assistant's; a conversation is itself; a plain text is bare text without any template.
 """
 
 from enum import StrEnum

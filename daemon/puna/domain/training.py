@@ -10,6 +10,7 @@ ROW_UNIT = 256
 """llama.cpp pads contexts to multiples of this, so rows have such lengths."""
 LONGEST_ROW = 2048
 """Tokens of a row unless a setting asks for more: the attention's cost and memory grow with the square."""
+_MOST_ROW = 131_072
 
 _NO_GATE = "its feed-forward uses GELU, for whose gate llama.cpp has no backward pass"
 _FUSED = "its gate and up projections are one tensor, for which llama.cpp has no backward pass"
@@ -42,10 +43,10 @@ _EXPERT_TENSOR = re.compile(r"\.ffn_(gate|up|down)(_up)?_exps\.")
 class TrainingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a person may choose. `find_fault` says whether it can be used."""
 
-    epochs: float = 3.0
-    """Passes over the samples; 0.5 trains on half of them."""
-    learning_rate: float = 2e-4
-    """At its peak, after the warm-up."""
+    epochs: float | None = None
+    """Passes over the samples; 0.5 trains on half of them. None takes 3, and more where that would be few steps."""
+    learning_rate: float | None = None
+    """At its peak, after the warm-up. None chooses it by the model's width: 0.001 for 256, 0.00025 for 4096."""
     rank: int = 16
     alpha: float | None = None
     """The adapter's effect is scaled by alpha / rank; None is twice the rank."""
@@ -74,10 +75,14 @@ class TrainingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def _rules(self) -> tuple[tuple[str, bool, str], ...]:
         length = self.row_length
         return (
-            ("epochs", 0 < self.epochs <= 1000, "above 0 and at most 1000"),
-            ("learning_rate", 0 < self.learning_rate <= 0.1, "above 0 and at most 0.1"),
+            ("epochs", self.epochs is None or 0 < self.epochs <= 1000, "above 0 and at most 1000"),
+            (
+                "learning_rate",
+                self.learning_rate is None or 1e-9 <= self.learning_rate <= 0.1,
+                "from 1e-09 to 0.1",
+            ),
             ("rank", 1 <= self.rank <= 256, "a whole number from 1 to 256"),
-            ("alpha", self.alpha is None or 0 < self.alpha <= 1024, "above 0 and at most 1024"),
+            ("alpha", self.alpha is None or 0.001 <= self.alpha <= 1024, "from 0.001 to 1024"),
             (
                 "targets",
                 bool(self.targets) and set(self.targets) <= set(ALL_TARGETS),
@@ -85,8 +90,8 @@ class TrainingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             ),
             (
                 "row_length",
-                length is None or (length > 0 and length % ROW_UNIT == 0),
-                f"a multiple of {ROW_UNIT}",
+                length is None or (0 < length <= _MOST_ROW and length % ROW_UNIT == 0),
+                f"a multiple of {ROW_UNIT}, at most {_MOST_ROW}",
             ),
             ("seed", 0 <= self.seed < 2**32, "a whole number from 0 to 4294967295"),
             ("warm_up", 0 <= self.warm_up < 1, "from 0 to below 1"),
@@ -162,6 +167,10 @@ class TrainingPlan(Struct, frozen=True, kw_only=True):
     rows: int
     """One pass over the samples."""
     steps: int
+    epochs: float = 3.0
+    """Passes over the samples, as asked for or chosen."""
+    learning_rate: float = 2e-4
+    """At its peak, as asked for or chosen. These defaults are those of plans that were written without them."""
     first_step: int
     """Steps done before, where a checkpoint is gone on from."""
     parameters: int

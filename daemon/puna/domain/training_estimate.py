@@ -13,8 +13,8 @@ _FLOATS_OF_SCORES = 1.3
 width, and of each head's scores for a row."""
 _FLOATS_OF_VOCABULARY = 7
 """Logits, labels and gradients of one token, for each token of the vocabulary."""
-_OPTIMIZER_FLOATS = 4
-"""An adapter's number, its gradient and its two moments."""
+_OPTIMIZER_FLOATS = 7
+"""An adapter's number, its gradient and its two moments, and the copies that a checkpoint is written from."""
 _PROCESS_BYTES = 110 * 1024 * 1024
 """The trainer without any model."""
 _FLOAT_BYTES = 4

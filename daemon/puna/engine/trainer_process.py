@@ -1,47 +1,22 @@
 """The child process behind a training, as the daemon sees it."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from typing import ClassVar
 
-from puna import launch
-from puna.engine.process import WorkerProcess
-from puna.engine.protocol import HEADER_BYTES, decode_header
+from puna.engine.job_process import JobProcess
 from puna.engine.trainer_protocol import FromTrainer, ToTrainer, decode_from_trainer, encode_frame
 
 
-class TrainerProcess(WorkerProcess):
-    """A running trainer: pipe, log and end are a worker's, the messages its own."""
+class TrainerProcess(JobProcess):
+    """A running trainer."""
 
-    @classmethod
-    async def launch(
-        cls,
-        log_file: Path,
-        *,
-        command: Sequence[str] | None = None,
-        environment: Mapping[str, str] | None = None,
-    ) -> "TrainerProcess":
-        """Start the child. Raises `OSError`."""
-        process = await cls.start(
-            command or launch.child_command("trainer"),
-            launch.child_environment() if environment is None else environment,
-            log_file,
-        )
-        assert isinstance(process, cls)
-        return process
+    role: ClassVar[str] = "trainer"
 
     async def tell(self, messages: Sequence[ToTrainer]) -> None:
         """Write one frame; waits while the pipe is full. Raises `ConnectionError` when the child is gone."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(encode_frame(messages))
-        await self._process.stdin.drain()
+        await self.write_frame(encode_frame(messages))
 
     async def hear(self) -> list[FromTrainer] | None:
         """Return the next frame; None when the child has closed its end. Raises `ProtocolError`."""
-        assert self._process.stdout is not None
-        try:
-            header = await self._process.stdout.readexactly(HEADER_BYTES)
-            body = await self._process.stdout.readexactly(decode_header(header))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return None
-        return decode_from_trainer(body)
+        body = await self.read_frame()
+        return None if body is None else decode_from_trainer(body)

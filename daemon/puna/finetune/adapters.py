@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from puna.domain.finetune import ADAPTER_PREFIX, AdapterRecord
 from puna.errors import NotFoundError, StoreError
 from puna.files import make_private_folder, write_private
+from puna.finetune.export_turns import ExportTurns
 
 _FILE = "adapter.gguf"
 _RECORD = "record.json"
@@ -24,6 +25,8 @@ class AdapterShelf:
 
     def __init__(self, folder: Path) -> None:
         """`folder` is read by `open` and changed by nobody else from then on."""
+        self.exports = ExportTurns()
+        """Taken by who merges one of them with its base."""
         self._folder = folder
         self._records: dict[str, AdapterRecord] = {}
 
@@ -76,9 +79,15 @@ class AdapterShelf:
         self._records.pop(adapter_id, None)
         return record
 
+    async def drop(self, adapter_id: str) -> None:
+        """Remove the place of an adapter that did not come to be; one with a record stays."""
+        if adapter_id not in self._records:
+            await asyncio.to_thread(_sweep, [self._place(adapter_id)], set())
+
     async def sweep(self, wanted: Collection[str]) -> None:
         """Remove places without a record, but for these adapters, which are still to be trained."""
-        await asyncio.to_thread(_sweep, self._folder, {*self._records, *wanted})
+        places = self._folder.glob(f"{ADAPTER_PREFIX}*")
+        await asyncio.to_thread(_sweep, places, {*self._records, *wanted})
 
     def _place(self, adapter_id: str) -> Path:
         # An id comes from outside: it names a folder of this one, or nothing.
@@ -110,8 +119,8 @@ def _remove(place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def _sweep(folder: Path, wanted: set[str]) -> None:
-    for place in folder.glob(f"{ADAPTER_PREFIX}*"):
+def _sweep(places: Iterable[Path], wanted: set[str]) -> None:
+    for place in places:
         # One with a record that could not be read stays: a newer Puna may know how.
         if place.name not in wanted and not (place / _RECORD).exists():
             shutil.rmtree(place, ignore_errors=True)

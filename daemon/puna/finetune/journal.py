@@ -78,4 +78,4 @@ def _read(job_id: str, text: str) -> FinetuneJob | None:
     except msgspec.MsgspecError as error:
         _log.warning("the fine-tuning %s cannot be read (%s)", job_id, error)
         return None
-    return replace(job, state=FinetuneState.QUEUED, progress=None) if job.is_open else job
+    return replace(job, state=FinetuneState.QUEUED, plan=None, progress=None) if job.is_open else job

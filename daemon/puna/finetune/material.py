@@ -11,6 +11,7 @@ from puna.domain.datasets import Dataset, Labelled, Sample
 from puna.domain.training import Choice
 from puna.engine.trainer_protocol import AddChoices, AddHeldOut, AddSamples, ToTrainer
 from puna.finetune.base_tokens import read_token_names
+from puna.finetune.datasets.content import texts_of
 from puna.finetune.datasets.splitting import Part, SplitRule, plan_split
 from puna.finetune.rendering import Renderer, answer_of
 
@@ -20,8 +21,11 @@ MOST_OPTIONS = 50
 """Answers among which a model chooses, the most frequent first."""
 _MOST_COMPARED = 1500
 """Answers weighed in one measurement, of all questions together."""
-_BATCH = 200
-"""Samples in one message: a file of 50 MB is never in memory as a whole."""
+_BATCH, _BATCH_CHARACTERS = 200, 1_000_000
+"""Samples in one message, and about so much text: a file of 50 MB is never in memory as a whole."""
+_LONGEST_QUESTION = 20_000
+"""Characters of a text that answers are weighed for: it is written out with each of them, and longer ones hardly fit
+a row."""
 
 ReadSamples = Callable[[], Iterator[Sample]]
 
@@ -65,12 +69,16 @@ def _ask_for_labels(
     options = tuple(answer for answer, _ in answers.most_common(MOST_OPTIONS))
     if len(options) < 2:
         return
-    samples = [s for s in held_out if isinstance(s, Labelled) and answer_of(s) in options]
+    samples = [s for s in held_out if isinstance(s, Labelled) and _can_be_asked(s, options)]
     most = max(_MOST_COMPARED // len(options), 1)
     if len(samples) > most:
         samples = Random(f"choices/{seed}").sample(samples, most)  # noqa: S311 - a choice, no secret
     for sample in samples:
         yield AddChoices((_to_choice(sample, options, renderer),))
+
+
+def _can_be_asked(sample: Labelled, options: Sequence[str]) -> bool:
+    return len(sample.text) <= _LONGEST_QUESTION and answer_of(sample) in options
 
 
 def _to_choice(sample: Labelled, options: Sequence[str], renderer: Renderer) -> Choice:
@@ -79,6 +87,13 @@ def _to_choice(sample: Labelled, options: Sequence[str], renderer: Renderer) -> 
 
 
 def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
-    left = iter(samples)
-    while batch := list(islice(left, _BATCH)):
+    batch: list[Sample] = []
+    characters = 0
+    for sample in samples:
+        batch.append(sample)
+        characters += sum(map(len, texts_of(sample)))
+        if len(batch) == _BATCH or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
         yield batch

@@ -141,8 +141,8 @@ class Renderer:
 
 
 def answer_of(sample: Labelled) -> str:
-    """Return what a model shall write for a text with these labels."""
-    return LABEL_SEPARATOR.join(sample.labels)
+    """Return what a model shall write for a text with these labels: in one order, as it has no way to know another."""
+    return LABEL_SEPARATOR.join(sorted(sample.labels))
 
 
 def _lead(lead: str) -> Iterator[TextPart]:

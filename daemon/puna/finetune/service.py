@@ -4,8 +4,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 
 from msgspec.structs import replace
@@ -17,14 +17,14 @@ from puna.domain.finetune import (
     FinetuneOrder,
     FinetuneState,
 )
-from puna.domain.finetune_events import FinetuneCompleted, FinetuneEvent, FinetuneFailed
 from puna.domain.training import TrainingPlan
 from puna.engine.trainer_protocol import Checkpointed, Evaluated, FromTrainer, Prepared, Stepped
-from puna.errors import InvalidRequestError, NotFoundError, OverloadedError, PunaError
+from puna.errors import DaemonError, InvalidRequestError, OverloadedError, PunaError
 from puna.finetune.course import CourseCancelledError, TrainerDiedError
+from puna.finetune.endings import CANCELLED, UNEXPECTED, to_event
 from puna.finetune.journal import Journal
-from puna.finetune.listeners import Listener
 from puna.finetune.ports import Publisher
+from puna.finetune.roster import Roster
 from puna.finetune.workshop import Attempt, Workshop
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ MAX_OPEN = 50
 """Fine-tunings that may wait or run; more are told to come again."""
 MAX_ENDED = 200
 """Ended ones that are still listed."""
-MAX_LISTENERS = 200
+MAX_ESTIMATES = 10
+"""Estimates that may wait or be made."""
 MAX_DEATHS = 3
 """Times that a trainer may be killed in a row, without a checkpoint between, before its job has failed."""
 _RETRY_AFTER_S = 60.0
@@ -59,21 +60,28 @@ class FinetuneService:
         self._publisher = publisher
         self._default_organisation = default_organisation
         self._now = now
-        self._jobs: dict[str, FinetuneJob] = {}
+        self._roster = Roster()
         self._attempt: Attempt | None = None
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
-        self._listeners: set[Listener] = set()
         self._estimating = asyncio.Lock()
+        self._estimates = 0
+        self._unwanted: set[str] = set()
+        """Jobs that run and that somebody has cancelled."""
+        self._queueing = asyncio.Lock()
+        """Held while a job gets into the queue, or out of it without having run."""
         self._is_closing = False
 
     async def start(self) -> None:
         """Take up what an earlier run left. Raises `PunaError` when the disk does not tell it."""
+        kept = await self._workshop.list_checkpoints()
         for job in await self._journal.read():
-            self._jobs[job.id] = replace(job, has_checkpoint=await self._workshop.has_checkpoint(job.id))
-        opened = [job for job in self._jobs.values() if job.is_open]
-        resumable = {job.adapter_id for job in self._jobs.values() if job.state is not FinetuneState.DONE}
-        await self._workshop.sweep(resumable, {job.id for job in self._jobs.values() if job.has_checkpoint})
+            self._put(replace(job, has_checkpoint=job.id in kept))
+        jobs = self.list()
+        opened = [job for job in jobs if job.is_open]
+        await self._workshop.sweep(
+            {job.adapter_id for job in opened}, {job.id for job in jobs if job.has_checkpoint}
+        )
         if opened:
             _log.info("taking up %d fine-tunings", len(opened))
         self._worker = asyncio.create_task(self._work(), name="finetunes")
@@ -85,11 +93,7 @@ class FinetuneService:
         Raises `InvalidRequestError`, `ModelNotFoundError`, `NotFoundError` for the dataset, `ModelLoadError` where
         the base cannot be trained here, `OverloadedError` when too many wait, and what the journal raises.
         """
-        self._check_taking()
-        if sum(job.is_open for job in self._jobs.values()) >= MAX_OPEN:
-            raise OverloadedError(
-                "Too many fine-tunings wait; try again later.", retry_after_s=_RETRY_AFTER_S
-            )
+        self._check_room()
         checked = await self._workshop.check(order)
         job = FinetuneJob(
             id=f"ft_{secrets.token_hex(6)}",
@@ -109,25 +113,30 @@ class FinetuneService:
         Errors as `order`, and those of the trainer.
         """
         self._check_taking()
-        checked = await self._workshop.check(order)
-        async with self._estimating:
-            self._check_taking()
-            return await self._workshop.estimate(checked)
+        if self._estimates >= MAX_ESTIMATES:
+            raise OverloadedError(
+                "Too many estimates are made; try again later.", retry_after_s=_RETRY_AFTER_S
+            )
+        self._estimates += 1
+        try:
+            checked = await self._workshop.check(order)
+            async with self._estimating:
+                self._check_taking()
+                return await self._workshop.estimate(checked)
+        finally:
+            self._estimates -= 1
 
     def get(self, job_id: str) -> FinetuneJob:
         """Return a job as it is now. Raises `NotFoundError`."""
-        job = self._jobs.get(job_id)
-        if job is None:
-            raise NotFoundError(f"There is no fine-tuning {job_id[:60]}.")
-        return job
+        return self._roster.get(job_id)
 
     def list(self) -> Sequence[FinetuneJob]:
         """Return all jobs, the oldest first."""
-        return list(self._jobs.values())
+        return self._roster.jobs()
 
     def uses(self, dataset_id: str) -> bool:
         """Return whether a job that has not ended needs this dataset."""
-        return any(job.is_open and job.order.dataset == dataset_id for job in self._jobs.values())
+        return any(job.is_open and job.order.dataset == dataset_id for job in self.list())
 
     async def cancel(self, job_id: str, *, keeps_checkpoint: bool = False) -> FinetuneJob:
         """End a job; what it has learnt is kept if asked, so that `resume` goes on from there.
@@ -139,6 +148,7 @@ class FinetuneService:
         if not job.is_open:
             raise InvalidRequestError(f"The fine-tuning {job.id} is {job.state.value} already.")
         if job.state is not FinetuneState.QUEUED:
+            self._unwanted.add(job_id)
             if self._attempt is not None and self._attempt.job.id == job_id:
                 await self._attempt.cancel(keeps_checkpoint=keeps_checkpoint)
             return await self.wait(job_id)
@@ -149,22 +159,17 @@ class FinetuneService:
             ended_at=int(self._now()),
             has_checkpoint=job.has_checkpoint and keeps_checkpoint,
         )
-        await asyncio.shield(self._end(job_id, FinetuneState.CANCELLED, error=_CANCELLED))
+        await asyncio.shield(self._withdraw(job_id))
         return self.get(job_id)
 
     async def resume(self, job_id: str) -> FinetuneJob:
         """Let a job that failed or was cancelled go on from its checkpoint, or anew where there is none.
 
-        Raises `NotFoundError`, and `InvalidRequestError` for one that is done.
+        Raises `NotFoundError`, `InvalidRequestError` for one that is done, and `OverloadedError`.
         """
         self._check_taking()
-        job = self.get(job_id)
-        if job.state is FinetuneState.DONE:
-            raise InvalidRequestError(f"The fine-tuning {job.id} is done; order another one.")
-        if not job.is_open:
-            job = replace(job, state=FinetuneState.QUEUED, error=None, ended_at=None, progress=None)
-            await asyncio.shield(self._queue(job))
-        return job
+        self.get(job_id)
+        return await asyncio.shield(self._requeue(job_id))
 
     async def wait(self, job_id: str, timeout_s: float | None = None) -> FinetuneJob:
         """Return a job once it has ended, or after the time as it is then.
@@ -183,29 +188,20 @@ class FinetuneService:
         self._check_taking()
         return self.get(job_id)
 
-    @contextmanager
-    def listen(self) -> Iterator[AsyncGenerator[FinetuneJob]]:
+    def listen(self) -> AbstractContextManager[AsyncGenerator[FinetuneJob]]:
         """Give all jobs as they are, and then each that has news. Raises `OverloadedError`."""
-        if len(self._listeners) >= MAX_LISTENERS:
-            raise OverloadedError("Too many programs watch fine-tunings.", retry_after_s=_RETRY_AFTER_S)
-        listener = Listener(self._jobs.get)
-        for job_id in self._jobs:
-            listener.tell(job_id)
-        self._listeners.add(listener)
-        if self._is_closing:
-            listener.close()
-        try:
-            yield listener.read()
-        finally:
-            self._listeners.discard(listener)
+        return self._roster.listen()
+
+    def stop_taking(self) -> None:
+        """Refuse what is new, and let all who wait or listen end; what trains goes on. Idempotent."""
+        self._is_closing = True
+        self._wake.set()
+        self._roster.close()
 
     async def close(self) -> None:
-        """Stop training with a checkpoint, which the next start goes on from, and let listeners end. Idempotent."""
-        self._is_closing = True
+        """Stop training with a checkpoint, which the next start goes on from. Idempotent."""
+        self.stop_taking()
         self._workshop.fingerprints.close()
-        self._wake.set()
-        for listener in self._listeners:
-            listener.close()
         if self._attempt is not None:
             await self._attempt.cancel(keeps_checkpoint=True)
         if self._worker is not None:
@@ -221,24 +217,34 @@ class FinetuneService:
             await self._wake.wait()
             self._wake.clear()
             while (job := self._next()) is not None:
-                await self._carry_out(job)
+                try:
+                    await self._carry_out(job)
+                except Exception:  # noqa: BLE001 - the others wait for their turn
+                    _log.exception("the end of fine-tuning %s is not kept", job.id)
+                    self._change(
+                        job.id, state=FinetuneState.FAILED, error=UNEXPECTED, ended_at=int(self._now())
+                    )
 
     def _next(self) -> FinetuneJob | None:
         if self._is_closing:
             return None
-        return next((job for job in self._jobs.values() if job.state is FinetuneState.QUEUED), None)
+        return next((job for job in self.list() if job.state is FinetuneState.QUEUED), None)
 
     async def _carry_out(self, job: FinetuneJob) -> None:
+        self._unwanted.discard(job.id)
         self._change(job.id, state=FinetuneState.PREPARING, started_at=job.started_at or int(self._now()))
         try:
             record = await self._train(job.id)
         except CourseCancelledError as cancelled:
             await self._stopped(job.id, has_checkpoint=cancelled.has_checkpoint)
+        except DaemonError as error:  # with a path of this machine, which webhooks must not tell
+            _log.warning("fine-tuning %s cannot be done: %s", job.id, error.message)
+            await self._fail(job.id, "A folder of Puna cannot be used; `puna logs` tells which.")
         except PunaError as error:
             await self._fail(job.id, error.message)
         except Exception:  # noqa: BLE001 - nobody awaits the task: the job has to say so
             _log.exception("fine-tuning %s failed", job.id)
-            await self._fail(job.id, "Something unexpected happened; `puna logs` tells more.")
+            await self._fail(job.id, UNEXPECTED)
         else:
             self._change(job.id, before=record.before, after=record.after, has_checkpoint=False)
             await self._end(job.id, FinetuneState.DONE, seconds=record.seconds)
@@ -253,7 +259,7 @@ class FinetuneService:
                 await self._keep(job_id)
                 return await attempt.run()
             except TrainerDiedError as error:
-                if not error.is_killed or attempt.is_cancelled:
+                if not error.is_killed:
                     raise
                 deaths = 1 if attempt.has_advanced else deaths + 1
                 if deaths >= MAX_DEATHS:
@@ -278,11 +284,11 @@ class FinetuneService:
 
     async def _stopped(self, job_id: str, *, has_checkpoint: bool) -> None:
         self._change(job_id, has_checkpoint=has_checkpoint)
-        if self._is_closing:
+        if self._is_closing and job_id not in self._unwanted:
             self._change(job_id, state=FinetuneState.QUEUED)
             await self._keep(job_id)
         else:
-            await self._end(job_id, FinetuneState.CANCELLED, error=_CANCELLED)
+            await self._end(job_id, FinetuneState.CANCELLED, error=CANCELLED)
 
     async def _fail(self, job_id: str, message: str) -> None:
         if self._is_closing:  # whatever came of it: the next start tries again
@@ -296,9 +302,12 @@ class FinetuneService:
         self, job_id: str, state: FinetuneState, *, error: str | None = None, seconds: float = 0.0
     ) -> None:
         """Tell those who asked to be told, then keep the end: after a crash between, they are not told twice."""
+        self._unwanted.discard(job_id)
         job = replace(self.get(job_id), state=state, error=error, ended_at=int(self._now()))
         if not job.has_checkpoint or state is FinetuneState.DONE:
             await self._workshop.drop_checkpoint(job_id)
+        if state is not FinetuneState.DONE:
+            await self._workshop.adapters.drop(job.adapter_id)
         await self._publish(job, seconds)
         self._put(job)
         await self._keep(job_id)
@@ -306,43 +315,41 @@ class FinetuneService:
 
     async def _publish(self, job: FinetuneJob, seconds: float) -> None:
         try:
-            await self._publisher.publish(self._event_of(job, seconds))
+            await self._publisher.publish(to_event(job, self._default_organisation, seconds=seconds))
         except PunaError as error:
             _log.warning("webhooks are not told of fine-tuning %s: %s", job.id, error.message)
-
-    def _event_of(self, job: FinetuneJob, seconds: float) -> FinetuneEvent:
-        whose = job.order.organisation_id or self._default_organisation
-        ended_at = float(job.ended_at or self._now())
-        if job.state is FinetuneState.DONE:
-            return FinetuneCompleted(
-                job_id=job.id,
-                organisation_id=whose,
-                model_id=job.adapter_id,
-                training_time_s=seconds,
-                ended_at=ended_at,
-            )
-        return FinetuneFailed(
-            job_id=job.id,
-            organisation_id=whose,
-            model_id=job.adapter_id,
-            error=job.error or _CANCELLED,
-            ended_at=ended_at,
-        )
 
     # What is known of jobs
 
     async def _queue(self, job: FinetuneJob) -> None:
-        await self._journal.write(job)
-        self._put(job)
-        self._wake.set()
+        async with self._queueing:
+            self._check_room()
+            await self._journal.write(job)
+            self._put(job)
+            self._wake.set()
+
+    async def _requeue(self, job_id: str) -> FinetuneJob:
+        async with self._queueing:
+            job = self.get(job_id)
+            if job.state is FinetuneState.DONE:
+                raise InvalidRequestError(f"The fine-tuning {job.id} is done; order another one.")
+            if not job.is_open:
+                self._check_room()
+                job = _begin_again(job)
+                await self._journal.write(job)
+                self._put(job)
+                self._wake.set()
+            return job
+
+    async def _withdraw(self, job_id: str) -> None:
+        async with self._queueing:
+            await self._end(job_id, FinetuneState.CANCELLED, error=CANCELLED)
 
     def _change(self, job_id: str, **changes: object) -> None:
-        self._put(replace(self.get(job_id), **changes))
+        self._roster.change(job_id, **changes)
 
     def _put(self, job: FinetuneJob) -> None:
-        self._jobs[job.id] = job
-        for listener in self._listeners:
-            listener.tell(job.id)
+        self._roster.put(job)
 
     async def _keep(self, job_id: str) -> None:
         """Write a state; a disk that fails must not stop what works."""
@@ -352,17 +359,35 @@ class FinetuneService:
             _log.warning("the state of fine-tuning %s is not kept: %s", job_id, error.message)
 
     async def _forget_old(self) -> None:
-        ended = [job.id for job in self._jobs.values() if not job.is_open]
+        ended = [job.id for job in self.list() if not job.is_open]
         surplus = ended[: max(0, len(ended) - MAX_ENDED)]
-        for job_id in surplus:
-            del self._jobs[job_id]
-            await self._workshop.drop_checkpoint(job_id)
+        self._roster.remove(surplus)  # all at once, so that none of them is resumed meanwhile
         if surplus:
+            await self._workshop.forget(surplus)
             await self._journal.remove(surplus)
+
+    def _check_room(self) -> None:
+        self._check_taking()
+        if sum(job.is_open for job in self.list()) >= MAX_OPEN:
+            raise OverloadedError(
+                "Too many fine-tunings wait; try again later.", retry_after_s=_RETRY_AFTER_S
+            )
 
     def _check_taking(self) -> None:
         if self._is_closing:
             raise OverloadedError("Puna is stopping.", retry_after_s=_RETRY_AFTER_S)
 
 
-_CANCELLED = "It was cancelled."
+def _begin_again(job: FinetuneJob) -> FinetuneJob:
+    """Return a job without what its next trainer tells anew; what was measured belongs to the checkpoint."""
+    before = job.before if job.has_checkpoint else None
+    return replace(
+        job,
+        state=FinetuneState.QUEUED,
+        error=None,
+        ended_at=None,
+        plan=None,
+        progress=None,
+        before=before,
+        after=None,
+    )

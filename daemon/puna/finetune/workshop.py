@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +20,15 @@ from puna.errors import ModelLoadError
 from puna.files import make_private_folder
 from puna.finetune.adapters import AdapterShelf
 from puna.finetune.checks import base_file, check_base, check_settings
-from puna.finetune.course import Course, CourseCancelledError, LaunchTrainer
+from puna.finetune.course import Course, CourseCancelledError, LaunchTrainer, TrainerDiedError
 from puna.finetune.datasets.store import DatasetStore
 from puna.finetune.material import open_renderer, send_material
 from puna.finetune.ports import Bases
 from puna.models.fingerprints import Fingerprints
 
 _CHECKPOINT = ".checkpoint"
+_ESTIMATE = "estimate"
+"""In the place of a job's id."""
 _log = logging.getLogger(__name__)
 
 
@@ -58,9 +59,8 @@ class Workshop:
         return replace(order, model=entry.id)
 
     async def estimate(self, order: FinetuneOrder) -> TrainingPlan:
-        """Let a trainer prepare an order and return its plan. Nothing stays of it."""
-        token = secrets.token_hex(6)
-        bench = await self.open_bench(order, f"estimate-{token}", self.folder / f"{token}.gguf")
+        """Let a trainer prepare an order and return its plan. Nothing stays of it; one at a time."""
+        bench = await self.open_bench(order, _ESTIMATE, self.folder / f"{_ESTIMATE}.gguf")
         course = await self.open_course(bench.name, lambda _: None)
         try:
             return await course.prepare(self.supply(bench))
@@ -86,7 +86,7 @@ class Workshop:
     async def open_course(self, name: str, tell: Callable[[FromTrainer], None]) -> Course:
         """Start a trainer. Raises `ModelLoadError`."""
         try:
-            return Course(await self.launch(self.log_folder / f"trainer-{name}.log"), tell)
+            return Course(await self.launch(self._log(name)), tell)
         except OSError as error:
             raise ModelLoadError(f"The trainer cannot be started ({error.strerror}).") from error
 
@@ -104,13 +104,25 @@ class Workshop:
         """Return whether a job can be gone on with."""
         return await asyncio.to_thread(self.checkpoint(job_id).is_file)
 
+    async def list_checkpoints(self) -> Collection[str]:
+        """Return the jobs that can be gone on with."""
+        return await asyncio.to_thread(lambda: {path.stem for path in self.folder.glob(f"*{_CHECKPOINT}")})
+
     async def drop_checkpoint(self, job_id: str) -> None:
         """Forget what a job has learnt so far."""
         await asyncio.to_thread(_remove, [self.checkpoint(job_id)])
 
+    async def forget(self, jobs: Collection[str]) -> None:
+        """Remove checkpoints and logs of jobs that are no longer listed."""
+        paths = [path for job_id in jobs for path in (self.checkpoint(job_id), self._log(job_id))]
+        await asyncio.to_thread(_remove, paths)
+
     def checkpoint(self, job_id: str) -> Path:
         """Return where the checkpoint of a job lies, or would lie."""
         return self.folder / f"{job_id}{_CHECKPOINT}"
+
+    def _log(self, name: str) -> Path:
+        return self.log_folder / f"trainer-{name}.log"
 
     async def sweep(self, adapters: Collection[str], jobs: Collection[str]) -> None:
         """Remove what a crash left, but for what these adapters and jobs need."""
@@ -145,8 +157,10 @@ class Bench(Struct, frozen=True, kw_only=True):
             metadata=metadata,
         )
 
-    def record(self, job: FinetuneJob, result: TrainingResult, *, size_bytes: int, now: int) -> AdapterRecord:
-        """Return what is written beside the adapter."""
+    def record(
+        self, job: FinetuneJob, plan: TrainingPlan, result: TrainingResult, *, size_bytes: int, now: int
+    ) -> AdapterRecord:
+        """Return what is written beside the adapter, with the settings that were chosen for it."""
         report = self.dataset.report
         assert report.kind is not None  # a dataset without samples is never stored
         return AdapterRecord(
@@ -161,7 +175,7 @@ class Bench(Struct, frozen=True, kw_only=True):
             kind=report.kind,
             labels=tuple(each.label for each in report.labels),
             is_multi_label=report.is_multi_label,
-            settings=self.order.settings,
+            settings=replace(self.order.settings, epochs=plan.epochs, learning_rate=plan.learning_rate),
             steps=result.steps,
             loss=result.loss,
             before=result.before,
@@ -185,6 +199,7 @@ class Attempt:
         self._workshop = workshop
         self._hear = hear
         self._course: Course | None = None
+        self._gathering: asyncio.Task[Bench] | None = None
         self._keeps: bool | None = None
 
     @property
@@ -193,32 +208,57 @@ class Attempt:
         return self._keeps is not None
 
     async def cancel(self, *, keeps_checkpoint: bool) -> None:
-        """Let `run` end soon, by `CourseCancelledError` unless the training was at its end."""
+        """Let `run` end soon, by `CourseCancelledError` unless the training was at its end. The first word counts."""
+        if self._keeps is not None:
+            return
         self._keeps = keeps_checkpoint
+        if self._gathering is not None:
+            self._gathering.cancel()
         if self._course is not None:
             await self._course.cancel(keeps_checkpoint=keeps_checkpoint)
 
     async def run(self) -> AdapterRecord:
         """Train and return the record of the adapter. Raises as `Course.train`, and what the preparations raise."""
         workshop, job = self._workshop, self.job
+        if (record := workshop.adapters.find(job.adapter_id)) is not None:
+            return record  # the daemon was killed before it wrote down that the job is done
         adapter = await workshop.adapters.prepare(job.adapter_id)
-        bench = await workshop.open_bench(job.order, job.id, adapter)
         try:
-            self._check()
-            result = await self._train(bench)
+            bench = await self._gather(adapter)
+            plan, result = await self._train(bench)
         except CourseCancelledError as cancelled:
             raise await self._to_end(has_checkpoint=cancelled.has_checkpoint) from None
+        except TrainerDiedError:
+            if not self.is_cancelled:
+                raise
+            raise await self._to_end(has_checkpoint=False) from None  # it did not stop in time
         size_bytes = (await asyncio.to_thread(adapter.stat)).st_size
-        record = bench.record(job, result, size_bytes=size_bytes, now=int(workshop.now()))
+        record = bench.record(job, plan, result, size_bytes=size_bytes, now=int(workshop.now()))
         await workshop.adapters.add(record)
         return record
 
-    async def _train(self, bench: Bench) -> TrainingResult:
+    async def _gather(self, adapter: Path) -> Bench:
+        """Look at base and dataset; the hash of a large base takes minutes, which nobody waits for who cancels."""
+        self._check()
+        opening = self._workshop.open_bench(self.job.order, self.job.id, adapter)
+        self._gathering = asyncio.create_task(opening, name=f"bench of {self.job.id}")
+        try:
+            bench = await self._gathering
+        except asyncio.CancelledError:
+            self._check()
+            raise
+        finally:
+            self._gathering.cancel()
+            self._gathering = None
+        self._check()
+        return bench
+
+    async def _train(self, bench: Bench) -> tuple[TrainingPlan, TrainingResult]:
         course = self._course = await self._workshop.open_course(bench.name, self._take)
         try:
-            await course.prepare(self._supply(bench))
+            plan = await course.prepare(self._supply(bench))
             self._check()
-            return await course.train()
+            return plan, await course.train()
         finally:
             self._course = None
             await course.close()

@@ -1,15 +1,11 @@
 """The merger process: its order, the merge, and its end with the daemon's."""
 
 import contextlib
-import faulthandler
 import os
-import signal
-import sys
 import threading
 
-import psutil
-
 from puna.domain.merging import MergeOrder, MergePhase, MergeProgress
+from puna.engine.background import begin_child, yield_to_others
 from puna.engine.merger_protocol import Merged, MergeFailed, Progressed
 from puna.engine.protocol import ProtocolError
 from puna.errors import ErrorKind, PunaError
@@ -18,7 +14,6 @@ from puna.merging.pipe import OrderPipe
 EXIT_OK = 0
 EXIT_FAILED = 3
 EXIT_PROTOCOL = 4
-_NICENESS = 10
 _MOST_THREADS = 8
 _GRACE_S = 10.0
 """For the piece that is being converted when the daemon stops the merge."""
@@ -28,8 +23,7 @@ _STEPS = 200
 
 def run() -> int:
     """Merge what the daemon orders. Returns the exit code."""
-    faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which then ends the pipe
+    begin_child()
     pipe = OrderPipe.take_over_stdio()
     try:
         order = pipe.receive()
@@ -37,7 +31,7 @@ def run() -> int:
         return EXIT_PROTOCOL
     is_over = threading.Event()
     pipe.watch(is_over, _GRACE_S, EXIT_FAILED)
-    _yield_to_others()
+    yield_to_others()
     with contextlib.suppress(BrokenPipeError):
         return _merge(order, pipe, is_over)
     return EXIT_OK
@@ -72,15 +66,6 @@ def _merge(order: MergeOrder, pipe: OrderPipe, is_over: threading.Event) -> int:
 def _fail(pipe: OrderPipe, failed: MergeFailed) -> int:
     pipe.tell(failed)
     return EXIT_FAILED
-
-
-def _yield_to_others() -> None:
-    """Let everything else on the machine go first."""
-    with contextlib.suppress(psutil.Error, OSError):
-        if sys.platform == "win32":
-            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
-            os.nice(_NICENESS)
 
 
 class Teller:

@@ -1,13 +1,9 @@
 """The trainer process: pipe, training, and its end with the daemon's."""
 
 import contextlib
-import faulthandler
 import os
-import signal
-import sys
 
-import psutil
-
+from puna.engine.background import begin_child, yield_to_others
 from puna.engine.protocol import ProtocolError
 from puna.engine.trainer_protocol import Cancelled, FromTrainer, Loading, TrainingFailed
 from puna.errors import ErrorKind, PunaError
@@ -16,15 +12,18 @@ from puna.trainer.pipe import ParentPipe
 
 EXIT_FAILED = 3
 _PROGRESS_STEP = 0.05
-_NICENESS = 10
 
 
 def run() -> int:
     """Train what the daemon sends, until it is done or the daemon is gone. Returns the exit code."""
-    faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which then ends the pipe
+    begin_child()
     pipe = ParentPipe.take_over_stdio()
-    inbox = Inbox(pipe)
+    with contextlib.suppress(BrokenPipeError):  # the daemon is gone
+        return _work(Inbox(pipe), pipe)
+    return EXIT_OK
+
+
+def _work(inbox: Inbox, pipe: ParentPipe) -> int:
     try:
         job = inbox.receive_job()
     except ProtocolError:
@@ -32,7 +31,7 @@ def run() -> int:
     except CancelledError:
         pipe.write(Cancelled(0, has_checkpoint=False))
         return EXIT_OK
-    _yield_to_others()
+    yield_to_others()
     return _train(job, inbox, pipe)
 
 
@@ -68,15 +67,6 @@ def _train(job: Job, inbox: Inbox, pipe: ParentPipe) -> int:
 def _fail(pipe: ParentPipe, kind: ErrorKind, message: str) -> int:
     pipe.write(TrainingFailed(kind, message))
     return EXIT_FAILED
-
-
-def _yield_to_others() -> None:
-    """Let everything else on the machine go first."""
-    with contextlib.suppress(psutil.Error, OSError):
-        if sys.platform == "win32":
-            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
-            os.nice(_NICENESS)
 
 
 class Progress:

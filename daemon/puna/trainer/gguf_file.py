@@ -4,14 +4,14 @@ https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Texts, 32-bit numbers
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from puna.files import write_private
+from puna.files import write_private_pieces
 
 FloatArray = npt.NDArray[np.float32]
 Metadata = Mapping[str, str | int | float]
@@ -26,11 +26,11 @@ class DamagedFileError(Exception):
 
 def write_gguf(path: Path, metadata: Metadata, tensors: Mapping[str, FloatArray]) -> None:
     """Replace the file in one step. Raises `OSError`, and then leaves the file as it was."""
-    write_private(path, encode_gguf(metadata, tensors))
+    write_private_pieces(path, encode_gguf(metadata, tensors))
 
 
-def encode_gguf(metadata: Metadata, tensors: Mapping[str, FloatArray]) -> bytes:
-    """Return the bytes of a file."""
+def encode_gguf(metadata: Metadata, tensors: Mapping[str, FloatArray]) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a file, those of a tensor without a copy."""
     parts = [_MAGIC + struct.pack("<IQQ", _VERSION, len(tensors), len(metadata))]
     parts += [_text(key) + _value(value) for key, value in metadata.items()]
     offset = 0
@@ -39,16 +39,17 @@ def encode_gguf(metadata: Metadata, tensors: Mapping[str, FloatArray]) -> bytes:
         parts.append(_text(name) + struct.pack("<IQQIQ", 2, width, rows, _F32, offset))
         offset += _pad(array.nbytes)
     head = b"".join(parts)
-    body = [np.ascontiguousarray(array, "<f4").tobytes() for array in tensors.values()]
-    padded = [content + bytes(_pad(len(content)) - len(content)) for content in body]
-    return b"".join([head, bytes(_pad(len(head)) - len(head)), *padded])
+    yield head + bytes(_pad(len(head)) - len(head))
+    for array in tensors.values():
+        yield np.ascontiguousarray(array, "<f4").data.cast("B")
+        yield bytes(_pad(array.nbytes) - array.nbytes)
 
 
 def read_gguf(path: Path) -> tuple[dict[str, str | int | float], dict[str, FloatArray]]:
     """Return metadata and tensors. Raises `OSError`, `DamagedFileError`."""
     try:
         return _Reader(path.read_bytes()).read()
-    except (struct.error, ValueError, IndexError) as error:
+    except (struct.error, ValueError, IndexError, OverflowError) as error:
         raise DamagedFileError(f"{path.name} is damaged ({error})") from error
 
 

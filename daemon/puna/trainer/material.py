@@ -13,6 +13,8 @@ from puna.trainer.packing import Packing, count_positions, pack
 from puna.trainer.rows import build_row
 from puna.trainer.tokenising import tokenise
 
+_POINTER_BYTES = 8
+
 
 class PackedSamples:
     """Samples with their places in rows. Rows are built when they are asked for: as arrays they are large."""
@@ -27,6 +29,11 @@ class PackedSamples:
     def build(self, row: int) -> Row:
         """Return a row as arrays."""
         return build_row([self.samples[i] for i in self.packing.rows[row]], self.packing.row_length)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the memory that the tokens take, about."""
+        return _POINTER_BYTES * sum(len(sample.tokens) for sample in self.samples)
 
     @property
     def included(self) -> list[TokenSample]:
@@ -46,21 +53,31 @@ class Material(Struct, frozen=True):
 
 
 def prepare_material(job: Job, vocabulary: Vocabulary, *, trained: int) -> Material:
-    """Turn the samples into tokens and lay them out. Raises `InvalidRequestError` when nothing is left to train on."""
+    """Turn the samples into tokens and lay them out; the job's texts are let go.
+
+    Raises `InvalidRequestError` when nothing is left to train on.
+    """
     settings = job.configure.settings
-    samples = [tokenise(sample, vocabulary) for sample in job.samples]
+    samples = _take_tokens(job.samples, vocabulary)
     packing = pack(samples, wanted=settings.row_length, trained=trained, seed=settings.seed)
     if not packing.rows:
         raise InvalidRequestError(_describe_emptiness(samples, packing))
-    others = _tokenise_all(job.held_out, vocabulary), _tokenise_all(_flatten(job.choices), vocabulary)
+    others = _take_tokens(job.held_out, vocabulary), _take_tokens(_flatten(job.choices), vocabulary)
     held_out, options = (_pack_beside(tokens, packing.row_length, settings) for tokens in others)
     return Material(
         PackedSamples(samples, packing), held_out, options, _number_choices(job.choices, options.packing)
     )
 
 
-def _tokenise_all(samples: Sequence[Sample], vocabulary: Vocabulary) -> list[TokenSample]:
-    return [tokenise(sample, vocabulary) for sample in samples]
+def _take_tokens(samples: list[Sample], vocabulary: Vocabulary) -> list[TokenSample]:
+    """Empty the list. Equal tokens are one object: 50 MB of text have 20 million tokens, of 28 bytes each otherwise."""
+    shared = list(range(vocabulary.n_tokens))
+    taken = []
+    for sample in samples:
+        tokens = tokenise(sample, vocabulary)
+        taken.append(TokenSample([shared[token] for token in tokens.tokens], tokens.answers))
+    samples.clear()
+    return taken
 
 
 def _flatten(choices: Sequence[Choice]) -> list[Sample]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import psutil
 from msgspec import Struct
 
 from puna.domain.training import TrainingEstimate, TrainingPlan, TrainingSettings, find_obstacle
 from puna.domain.training_estimate import TrainedShape, estimate_seconds
 from puna.errors import InvalidRequestError, ModelLoadError
+from puna.hardware.memory import read_memory
 from puna.llama.training.session import BaseModel, ModelFacts, TrainingSession, fast_copy_type, needs_copies
 from puna.llama.training.survey import Matrix
 from puna.trainer.adapter_file import choose_matrices, count_parameters, initial_adapter, write_adapter
@@ -25,7 +25,7 @@ from puna.trainer.inbox import Job
 from puna.trainer.material import Material, prepare_material
 from puna.trainer.pacing import Pacer
 from puna.trainer.packing import count_positions
-from puna.trainer.schedule import count_steps
+from puna.trainer.schedule import USUAL_EPOCHS, choose_epochs, choose_learning_rate, count_steps
 from puna.trainer.training import Training
 from puna.worker.governor import CpuMonitor, start_governor
 
@@ -115,7 +115,7 @@ def _choose_copying(
         shape,
         row_length=session.n_ctx,
         parameters=count_parameters(matrices, settings.rank),
-        free_bytes=psutil.virtual_memory().available,
+        free_bytes=read_memory().available_bytes,
         fast=fast_copy_type(),
         must_copy=needs_copies(surveyed),
     )
@@ -167,7 +167,8 @@ def _plan(setting: Setting) -> TrainingPlan:
     packing = setting.material.training.packing
     included = setting.material.training.included
     copying, settings = setting.copying, setting.settings
-    steps = count_steps(len(packing.rows), settings.epochs)
+    epochs = settings.epochs or choose_epochs(len(packing.rows))
+    steps = count_steps(len(packing.rows), epochs)
     return TrainingPlan(
         architecture=setting.facts.architecture,
         samples=len(included),
@@ -179,14 +180,23 @@ def _plan(setting: Setting) -> TrainingPlan:
         row_length=packing.row_length,
         rows=len(packing.rows),
         steps=steps,
+        epochs=epochs,
+        learning_rate=settings.learning_rate or choose_learning_rate(setting.facts.n_embd),
         first_step=setting.first_step,
         parameters=count_parameters(setting.matrices, settings.rank),
         threads=setting.threads,
-        notes=tuple(text for text in (copying.note, setting.note) if text),
+        notes=tuple(text for text in (copying.note, setting.note, _note_epochs(settings, epochs)) if text),
         estimate=TrainingEstimate(
-            seconds=_estimate_seconds(setting, steps), memory_bytes=copying.memory_bytes
+            seconds=_estimate_seconds(setting, steps),
+            memory_bytes=copying.memory_bytes + setting.material.training.size_bytes,
         ),
     )
+
+
+def _note_epochs(settings: TrainingSettings, epochs: float) -> str | None:
+    if settings.epochs is not None or epochs <= USUAL_EPOCHS:
+        return None
+    return f"The samples are few, so {epochs:g} passes are made over them instead of {USUAL_EPOCHS:g}."
 
 
 def _estimate_seconds(setting: Setting, steps: int) -> float:

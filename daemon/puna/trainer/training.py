@@ -1,18 +1,22 @@
 """The training itself: step after step, with checkpoints, and the adapter at its end."""
 
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from puna.domain.training import Evaluation, TrainingPlan, TrainingProgress, TrainingResult
 from puna.engine.trainer_protocol import Checkpointed, Configure, Done, Evaluated, FromTrainer, Stepped
-from puna.errors import StoreError
+from puna.errors import InvalidRequestError, StoreError
 from puna.llama.training.session import TrainingSession
 from puna.trainer.adapter_file import write_adapter
 from puna.trainer.checkpoint import Checkpoint, TrainingState, save_checkpoint
 from puna.trainer.examination import examine
+from puna.trainer.gguf_file import FloatArray
 from puna.trainer.material import Material
 from puna.trainer.pacing import Pacer
 from puna.trainer.packing import count_positions
@@ -50,7 +54,6 @@ class Training:
         self._pacer = pacer
         self._material = material
         self._fingerprint = fingerprint
-        self._moments = {} if checkpoint is None else checkpoint.moments
         self._order = DataOrder(plan.rows, self._settings.seed)
         self._gradient_scale = plan.row_length * plan.rows / max(plan.answer_tokens, 1)
         self._losses = deque(() if state is None else state.losses, maxlen=plan.rows)
@@ -63,7 +66,8 @@ class Training:
     def run(self, tell: Tell, check: Callable[[], None]) -> None:
         """Train to the end and write the adapter. `check` is called between steps and may raise.
 
-        Raises `StoreError` when the disk does not take the checkpoint or the adapter.
+        Raises `StoreError` when the disk does not take the checkpoint or the adapter, and `InvalidRequestError` when
+        the numbers overflow.
         """
         self._started_s = self._saved_s = time.monotonic()
         if self._before is None:
@@ -80,7 +84,12 @@ class Training:
         tell(Done(self._result(after)))
 
     def save(self) -> None:
-        """Write the checkpoint. Raises `StoreError`; the one before is still there then."""
+        """Write the checkpoint, unless no step was done since the one before.
+
+        Raises `StoreError` and `InvalidRequestError` as `run`; the one before is still there then.
+        """
+        if self.step == self.plan.first_step:
+            return  # the optimizer has not taken up the moments that it shall go on with
         state = TrainingState(
             fingerprint=self._fingerprint,
             step=self.step,
@@ -88,13 +97,9 @@ class Training:
             before=self._before,
             seconds=self._seconds(),
         )
-        moments = self._session.read_moments() or self._moments
-        if not moments:
-            return
+        checkpoint = Checkpoint(state, self._read_adapter(), self._session.read_moments())
         try:
-            save_checkpoint(
-                Path(self._configure.checkpoint), Checkpoint(state, self._session.read_adapter(), moments)
-            )
+            save_checkpoint(Path(self._configure.checkpoint), checkpoint)
         except OSError as error:
             raise StoreError(
                 f"The checkpoint cannot be written ({error.strerror}); free some space."
@@ -109,6 +114,7 @@ class Training:
     def _examine(self, tell: Tell, check: Callable[[], None], *, is_after: bool) -> Evaluation | None:
         evaluation = examine(self._session, self._material, check)
         if evaluation is not None:
+            self._check_number(evaluation.loss)
             tell(Evaluated(is_after, evaluation))
         return evaluation
 
@@ -117,7 +123,7 @@ class Training:
         number = self.step + 1
         index = self._order.row_of(number)
         row = self._material.training.build(index)
-        rate = learning_rate(number, self.plan.steps, self._settings)
+        rate = learning_rate(number, self.plan.steps, self.plan.learning_rate, self._settings)
         score = self._session.step(
             row,
             number=number,
@@ -125,8 +131,9 @@ class Training:
             weight_decay=self._settings.weight_decay,
             gradient_scale=self._gradient_scale,
         )
-        self.step = number
         loss = score.loss_sum / max(len(score.losses), 1)
+        self._check_number(loss)
+        self.step = number
         self._losses.append(loss)
         self._note_pace(time.monotonic() - started_s, index)
         if time.monotonic() - self._told_s >= _TELL_EVERY_S or number in (1, self.plan.steps):
@@ -150,12 +157,33 @@ class Training:
             seconds_left=(self.plan.steps - self.step) * seconds / len(self._pace),
         )
 
+    def _read_adapter(self) -> dict[str, FloatArray]:
+        tensors = self._session.read_adapter()
+        if not all(np.isfinite(values).all() for values in tensors.values()):
+            raise self._overflowed()
+        return tensors
+
+    def _check_number(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise self._overflowed()
+
+    def _overflowed(self) -> InvalidRequestError:
+        if self.step == 0:
+            return InvalidRequestError(
+                "The base model computes no numbers for these samples; choose another one."
+            )
+        return InvalidRequestError(
+            f"The numbers of the adapter became too large after step {self.step}; choose a lower learning rate than "
+            f"{self.plan.learning_rate:g}, or a lower alpha."
+        )
+
     def _write_adapter(self) -> None:
         configure = self._configure
+        tensors = self._read_adapter()
         try:
             write_adapter(
                 Path(configure.adapter),
-                self._session.read_adapter(),
+                tensors,
                 architecture=self.plan.architecture,
                 alpha=self._settings.scale,
                 metadata=configure.metadata,

@@ -24,6 +24,8 @@ from puna.finetune.datasets.parsed import Dropped, Faulty, Parsed, RowReader, Sa
 from puna.finetune.datasets.wording import LONG_LABEL_CHARACTERS, LONG_ROW_CHARACTERS, show_label, show_text
 
 FEW_SAMPLES = 20
+_LINES_PER_ROW = 50
+"""On average, of the rows that are allowed: what has more is blank lines, of which a file can hold millions."""
 _MIB = 1024 * 1024
 
 
@@ -56,7 +58,7 @@ class _Inspection:
         self._reader: RowReader | None = None
         self._kind: SampleKind | None = None
         self._is_multi_label = False
-        self._size_bytes = self._rows = self._filled_rows = 0
+        self._size_bytes = self._lines = self._rows = self._filled_rows = 0
         self._samples = self._characters = self._longest = 0
 
     def read(self, chunks: Iterable[bytes], name: str, stated: DatasetFormat | None) -> None:
@@ -92,7 +94,17 @@ class _Inspection:
             self._size_bytes += len(chunk)
             if self._size_bytes > self._limits.max_bytes:
                 raise too_large(self._limits)
+            self._count_lines(chunk)
             yield chunk
+
+    def _count_lines(self, chunk: bytes) -> None:
+        self._lines += chunk.count(b"\n") or chunk.count(b"\r")
+        most = self._limits.max_rows * _LINES_PER_ROW
+        if self._lines > most:
+            raise UnreadableDatasetError(
+                FindingCode.TOO_MANY_ROWS,
+                f"There are more than {most:,} lines; remove the empty ones, divide the file, or raise the limit.",
+            )
 
     def _take(self, parsed: Parsed) -> None:
         self._rows += 1

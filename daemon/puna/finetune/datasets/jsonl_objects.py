@@ -15,6 +15,7 @@ from puna.domain.datasets import (
 )
 from puna.finetune.datasets.csv_rows import split_labels
 from puna.finetune.datasets.jsonl_messages import decode_messages, has_answer
+from puna.finetune.datasets.wording import show_label
 
 Fields = dict[str, msgspec.Raw]
 
@@ -115,10 +116,18 @@ def _read_labelled(fields: Fields) -> tuple[Labelled, tuple[FindingCode, ...]]:
 def _read_labels(fields: Fields) -> list[str]:
     if "label" not in fields:
         labels = _decode(fields, "labels", _LABELS_DECODER, "a list of strings")
-        return split_labels(labels) if isinstance(labels, str) else _strip(labels)
+        return split_labels(labels) if isinstance(labels, str) else _check_commas(_strip(labels))
     if "labels" in fields:
         raise UnusableRowError(FindingCode.WRONG_FIELD, "`label` and `labels` together")
     return _strip([_decode(fields, "label", _LABEL_DECODER, "a string")])
+
+
+def _check_commas(labels: list[str]) -> list[str]:
+    """Return them. A comma stands between labels in what the model writes, so none may be in one."""
+    for label in labels:
+        if "," in label:
+            raise UnusableRowError(FindingCode.WRONG_FIELD, f"a comma within {show_label(label)} of `labels`")
+    return labels
 
 
 def _strip(labels: list[str | int]) -> list[str]:
