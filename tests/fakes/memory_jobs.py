@@ -27,6 +27,8 @@ class MemoryJobs:
         self.sweeps: list[float] = []
         self.is_full = False
         self.broken_reads = 0
+        self.unreadable: set[TaskRef] = set()
+        """Tasks whose conversations cannot be read at all."""
         self.gate = asyncio.Event()
         self.gate.set()
         self.reading_gate = asyncio.Event()
@@ -65,7 +67,7 @@ class MemoryJobs:
             },
         )
 
-    async def requests(self, refs: Sequence[TaskRef]) -> Sequence[GenerationRequest]:
+    async def requests(self, refs: Sequence[TaskRef]) -> Sequence[GenerationRequest | None]:
         await self._pass()
         await self.reading_gate.wait()
         if self.broken_reads:
@@ -79,6 +81,8 @@ class MemoryJobs:
                 max_tokens=self.orders[ref.job_id].max_tokens,
                 priority=Priority.BACKGROUND,
             )
+            if ref not in self.unreadable
+            else None
             for ref in refs
         ]
 

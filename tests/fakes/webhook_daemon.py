@@ -1,21 +1,16 @@
-"""The running daemon with webhooks: their routes and a service of their own, on short delays."""
+"""The running daemon with a webhook service of its own, on short delays."""
 
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from aiohttp import web
 
-import puna.app
 from fakes.running_daemon import RunningDaemon, run_daemon
 from fakes.webhook_home import Names
-from puna.api.aitextgen.webhooks import WEBHOOK_ROUTES
 from puna.api.context import CONTEXT
-from puna.api.control.webhooks import WEBHOOK_ROUTES as CONTROL_WEBHOOK_ROUTES
-from puna.api.dialect import Dialect, Route
 from puna.api.webhook_desk import WEBHOOKS
 from puna.store.database import Database
 from puna.webhooks.address import AddressRules
@@ -44,7 +39,7 @@ class DaemonWithWebhooks:
 
 
 def service_of(
-    database: Database, names: Names, *, schedule: Schedule = SHORT, timeout_s: float = 5.0
+    database: Database, names: Names, *, schedule: Schedule = SHORT, timeout_s: float = 30.0
 ) -> WebhookService:
     gate = Gate(AddressRules(), names)
     sender = HttpSender(gate, timeout_s=timeout_s)
@@ -52,24 +47,11 @@ def service_of(
     return WebhookService(WebhookJournal(database), sender, gate, options, now=time.time)
 
 
-def with_routes(dialect: Dialect) -> Dialect:
-    """Return the dialect with the routes of webhooks, where it has them not yet."""
-    more = {"aitextgen": WEBHOOK_ROUTES, "control": CONTROL_WEBHOOK_ROUTES}.get(dialect.name, ())
-    known = {(route.method, route.path) for route in dialect.routes}
-    missing: tuple[Route, ...] = tuple(each for each in more if (each.method, each.path) not in known)
-    return replace(dialect, routes=(*dialect.routes, *missing))
-
-
 @asynccontextmanager
 async def run_daemon_with_webhooks(
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    schedule: Schedule = SHORT,
-    timeout_s: float = 5.0,
+    folder: Path, *, schedule: Schedule = SHORT, timeout_s: float = 30.0
 ) -> AsyncIterator[DaemonWithWebhooks]:
     """Run the daemon; its webhooks ask a resolver of the test for names."""
-    monkeypatch.setattr(puna.app, "DIALECTS", tuple(map(with_routes, puna.app.DIALECTS)))
     names = Names(localhost=("127.0.0.1",))
 
     def tamper(app: web.Application) -> None:

@@ -69,7 +69,7 @@ class WebhookReceiver:
     def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
         return f"{self.scheme}://{host}:{self.port}{path}"
 
-    async def until(self, is_so: Callable[[], bool], timeout_s: float = 10) -> None:
+    async def until(self, is_so: Callable[[], bool], timeout_s: float = 60) -> None:
         """Wait until something holds of what was received."""
         async with asyncio.timeout(timeout_s):
             while not is_so():

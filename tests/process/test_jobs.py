@@ -29,13 +29,13 @@ class Jobs:
             "temperature": 1,
             "max_tokens": max_tokens,
         }
-        answer = requests.post(self.url, json=body, headers=self.headers, timeout=10)
+        answer = requests.post(self.url, json=body, headers=self.headers, timeout=60)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["job_id"])
 
     def look(self, job_id: str) -> Any:
         """Return the job as it is."""
-        answer = requests.get(f"{self.url}/{job_id}", headers=self.headers, timeout=10)
+        answer = requests.get(f"{self.url}/{job_id}", headers=self.headers, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -65,7 +65,7 @@ def test_a_daemon_that_ends_in_the_middle_of_a_job_finishes_it_after_the_next_st
     if kill:
         workers = daemon.workers
         daemon.process.kill()
-        daemon.process.wait(10)
+        daemon.process.wait(60)
         wait_until(lambda: not any(worker.is_running() for worker in workers))
     else:
         assert daemon.stop() == 0
@@ -99,9 +99,9 @@ def test_people_are_answered_while_a_job_runs(daemon: RunningDaemon) -> None:
     job_id = jobs.submit(60, max_tokens=100)
     jobs.wait_for(job_id, 1)
     body = {"prompt": "Hello", "max_length": 10}
-    answers = [requests.post(f"{daemon.url}/generate", json=body, timeout=20) for _ in range(3)]
+    answers = [requests.post(f"{daemon.url}/generate", json=body, timeout=60) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200] * 3
     report = jobs.look(job_id)
     assert (report["job_status"], report["completed_tasks"] < 60) == ("processing", True)
-    requests.delete(f"{jobs.url}/{job_id}", headers=jobs.headers, timeout=10).raise_for_status()
+    requests.delete(f"{jobs.url}/{job_id}", headers=jobs.headers, timeout=60).raise_for_status()
     wait_until(lambda: daemon.status.models[0].busy_slots == 0)

@@ -47,6 +47,10 @@ class Disk:
         return Disk(copy)
 
 
+def spoil(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE tasks SET conversation = '[{}]' WHERE task_index = 0")
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     disk = Disk(tmp_path / "puna.sqlite")
@@ -56,6 +60,17 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 def completed(job_id: str, index: int, text: str = "text") -> TaskEnd:
     return TaskEnd(ref=TaskRef(job_id, index), state=TaskState.COMPLETED, result=text)
+
+
+async def test_a_task_that_another_version_wrote_hides_no_other(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    await disk.journal.add("job_a", disk.order("one", "two"))
+    await disk.database.run(spoil)
+    spoilt, sound = await disk.journal.requests([TaskRef("job_a", 0), TaskRef("job_a", 1)])
+    assert spoilt is None
+    assert sound is not None
+    assert "task 0 of job_a cannot be read" in caplog.text
 
 
 async def test_a_job_is_on_disk_as_it_was_ordered(disk: Disk) -> None:
@@ -78,6 +93,7 @@ async def test_a_job_is_on_disk_as_it_was_ordered(disk: Disk) -> None:
         "org/model:q4",
         (0, 1),
     )
+    assert request is not None
     assert request.prompt == ChatPrompt(turns)
     assert request.sampling == Sampling(temperature=0.3)
     assert request.max_tokens == 77

@@ -20,7 +20,7 @@ from puna.errors import (
     WorkerDiedError,
 )
 from puna.jobs.admission import JobLimits
-from puna.jobs.job import JobReport, JobState, TaskState
+from puna.jobs.job import JobReport, JobState, TaskRef, TaskState
 from puna.jobs.runner import JobOptions
 from puna.jobs.service import JobFigures, JobService
 from puna.residency.coordinator import Coordinator
@@ -71,7 +71,7 @@ class Home:
 
     async def result(self, job_id: str, organisation: str = "org_a") -> JobReport:
         """Wait for the end of a job and return it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 report = await self.jobs.report(organisation, job_id, wait_s=1)
                 if report.state is not JobState.OPEN:
@@ -88,6 +88,9 @@ async def home() -> AsyncIterator[Home]:
     home = Home()
     await home.jobs.start()
     yield home
+    # Where a test failed in between, they are closed.
+    home.disk.gate.set()
+    home.disk.reading_gate.set()
     await home.stop()
 
 
@@ -245,6 +248,19 @@ async def test_attempts_are_counted_across_restarts(home: Home) -> None:
     report = await home.result(job_id)
     assert report.tasks[0].error == "died"
     assert next(failures, None) is None
+
+
+async def test_a_conversation_that_cannot_be_read_fails_and_holds_up_no_other(home: Home) -> None:
+    home.disk.reading_gate.clear()
+    job_id = await home.jobs.submit(order_of("a", "b", "c"))
+    home.disk.unreadable = {TaskRef(job_id, 0), TaskRef(job_id, 1)}
+    home.disk.reading_gate.set()
+    other = await home.jobs.submit(order_of("d"))
+    assert (await home.result(other)).state is JobState.COMPLETED
+    report = await home.result(job_id)
+    assert report.state is JobState.COMPLETED
+    assert texts(report) == [None, None, "answer to c"]
+    assert ["cannot be read" in (task.error or "") for task in report.tasks] == [True, True, False]
 
 
 @pytest.mark.parametrize(

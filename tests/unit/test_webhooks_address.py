@@ -98,6 +98,15 @@ def test_what_is_no_webhook_s_url_is_refused_with_a_sentence(url: str, words: st
         ("192.0.2.1", "reserved"),
         ("198.18.0.1", "reserved"),
         ("2001:db8::1", "reserved"),
+        ("192.0.0.8", "reserved"),
+        ("192.88.99.1", "reserved"),
+        ("3fff::1", "reserved"),
+        ("fec0::1", "reserved"),
+        ("::7f00:1", "reserved"),
+        ("::ffff:0:127.0.0.1", "reserved"),
+        ("64:ff9b:1::a9fe:a9fe", "reserved"),
+        ("64:ff9b::5db8:d822", None),
+        ("4000::1", "reserved"),
         ("10.0.0.1", "private"),
         ("172.31.255.255", "private"),
         ("192.168.1.1", "private"),
@@ -153,7 +162,7 @@ async def test_lookups_that_hang_hold_up_neither_addresses_nor_the_loop(
     release = threading.Event()
 
     def hang(*_: object, **__: object) -> list[object]:
-        release.wait(10)
+        release.wait(60)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
@@ -165,7 +174,7 @@ async def test_lookups_that_hang_hold_up_neither_addresses_nor_the_loop(
         await look_up("slow.example", 80)
     assert await look_up("0:0:0:0:0:0:0:1", 80) == ["::1"]
     release.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while any(each.name == "puna-lookup" for each in threading.enumerate()):
             await asyncio.sleep(0.01)
     assert await look_up("fast.example", 80) == []

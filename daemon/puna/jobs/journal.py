@@ -1,5 +1,6 @@
 """Jobs in the database: the `JobStore` of `puna.jobs.ports`. The module's functions are one transaction each."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from puna.jobs.entries import Entry, JobEnd, TaskAttempt, TaskEnd
 from puna.jobs.job import JobOrder, JobReport, JobState, TaskRef, TaskReport, TaskState
 from puna.store.database import Database
 
+_log = logging.getLogger(__name__)
 _conversation = msgspec.json.Decoder(tuple[Message, ...])
 _sampling = msgspec.json.Decoder(Sampling)
 
@@ -34,8 +36,8 @@ class JobJournal:
         """Return the jobs that have not ended, the oldest first."""
         return await self._database.run(select_open_jobs)
 
-    async def requests(self, refs: Sequence[TaskRef]) -> Sequence[GenerationRequest]:
-        """Return what to ask the model for each of these pending tasks, in this order."""
+    async def requests(self, refs: Sequence[TaskRef]) -> Sequence[GenerationRequest | None]:
+        """Return what to ask the model for each of these pending tasks, in this order; None for what is unreadable."""
         return await self._database.run(lambda connection: [select_request(connection, ref) for ref in refs])
 
     async def write(self, entries: Sequence[Entry]) -> None:
@@ -99,19 +101,26 @@ def _open_job(connection: sqlite3.Connection, job_id: str, organisation_id: str,
     )
 
 
-def select_request(connection: sqlite3.Connection, ref: TaskRef) -> GenerationRequest:
-    """Read a task as the model gets it. It must be pending: the conversation goes when the task ends."""
+def select_request(connection: sqlite3.Connection, ref: TaskRef) -> GenerationRequest | None:
+    """Read a task as the model gets it. It must be pending: the conversation goes when the task ends.
+
+    None, with a line in the log, for one that this Puna cannot read: another version may have written it.
+    """
     conversation, sampling, max_tokens = connection.execute(
         "SELECT conversation, sampling, max_tokens FROM tasks JOIN jobs ON jobs.id = tasks.job_id"
         " WHERE job_id = ? AND task_index = ?",
         (ref.job_id, ref.index),
     ).fetchone()
-    return GenerationRequest(
-        prompt=ChatPrompt(_conversation.decode(conversation)),
-        sampling=_sampling.decode(sampling),
-        max_tokens=max_tokens,
-        priority=Priority.BACKGROUND,
-    )
+    try:
+        return GenerationRequest(
+            prompt=ChatPrompt(_conversation.decode(conversation)),
+            sampling=_sampling.decode(sampling),
+            max_tokens=max_tokens,
+            priority=Priority.BACKGROUND,
+        )
+    except msgspec.MsgspecError as error:
+        _log.warning("task %d of %s cannot be read: %s", ref.index, ref.job_id, error)
+        return None
 
 
 def apply_entries(connection: sqlite3.Connection, *, entries: Sequence[Entry], now_s: float) -> None:

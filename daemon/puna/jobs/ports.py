@@ -48,8 +48,8 @@ class JobStore(Protocol):
         """Return the jobs that have not ended, the oldest first."""
         ...
 
-    async def requests(self, refs: Sequence[TaskRef]) -> Sequence[GenerationRequest]:
-        """Return what to ask the model for each of these pending tasks, in this order."""
+    async def requests(self, refs: Sequence[TaskRef]) -> Sequence[GenerationRequest | None]:
+        """Return what to ask the model for each of these pending tasks, in this order; None for what is unreadable."""
         ...
 
     async def write(self, entries: Sequence[Entry]) -> None:

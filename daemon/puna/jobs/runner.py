@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from puna.errors import PunaError
 from puna.jobs.backlog import Backlog, OpenJob
-from puna.jobs.entries import Entry, Interrupted, JobEnd, Outcome
+from puna.jobs.entries import Entry, Interrupted, JobEnd, Outcome, Refused
 from puna.jobs.flights import Flights
 from puna.jobs.job import TaskRef
 from puna.jobs.pacing import Load, tasks_allowed
@@ -25,6 +25,8 @@ _DISK_RETRY_S = 2.0
 """How long nothing starts after the disk failed."""
 _SWEEP_S = 3600.0
 """How often old jobs are looked for."""
+
+_UNREADABLE = Refused("This conversation cannot be read from the disk; send it again in another job.")
 
 
 class JobOptions(Struct, frozen=True, kw_only=True):
@@ -144,7 +146,9 @@ class JobRunner:
             raise
         for ref, request in zip(refs, requests, strict=True):
             job = self._backlog.job(ref.job_id)
-            if job is not None:  # else it was cancelled while the disk was read
+            if request is None:
+                self._note(self._backlog.end(ref, _UNREADABLE))
+            elif job is not None:  # else it was cancelled while the disk was read
                 self._flights.start(ref, job.model, request)
 
     def _take_tasks(self) -> Sequence[TaskRef]:

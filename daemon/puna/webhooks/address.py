@@ -36,6 +36,10 @@ _METADATA = _nets(
 _UNSPECIFIED = _nets("0.0.0.0/8", "::/128")
 _PRIVATE = _nets("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GIVEN_OUT = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given out (IANA); beyond it lie old and local ways to IPv4, which may lead to this machine."""
+_RESERVED = _nets("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")
+"""What `is_global` of some Pythons takes for open internet and IANA's registries of special addresses do not."""
 
 
 class AddressRules(Struct, frozen=True, kw_only=True):
@@ -121,8 +125,13 @@ def _judge(address: IpAddress, rules: AddressRules) -> str | None:
         return "is link-local"
     if _is_in(address, _PRIVATE):
         return None if rules.allow_private else "is private, and no setting allows that"
-    # Broadcast, documentation, benchmarks, site-local and what is not given out.
-    return None if address.is_global else "is reserved"
+    return None if _is_open_internet(address) else "is reserved"
+
+
+def _is_open_internet(address: IpAddress) -> bool:
+    """Whether it is neither broadcast, documentation, benchmarks, site-local, nor never given out."""
+    is_given_out = address.version == 4 or address in _GIVEN_OUT
+    return address.is_global and is_given_out and not _is_in(address, _RESERVED)
 
 
 def _ends_of(address: IpAddress) -> tuple[IpAddress, ...]:
@@ -131,9 +140,9 @@ def _ends_of(address: IpAddress) -> tuple[IpAddress, ...]:
         return (address,)
     if address.ipv4_mapped is not None:
         return (address.ipv4_mapped,)
-    inner = [address.sixtofour, *(address.teredo or ())]
     if address in _NAT64:
-        inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        return (ipaddress.IPv4Address(int(address) & 0xFFFFFFFF),)
+    inner = [address.sixtofour, *(address.teredo or ())]
     return (address, *(each for each in inner if each is not None))
 
 
