@@ -20,7 +20,7 @@ from environment import ensure_environment, is_ready, or_exit
 
 def main(options: Sequence[str]) -> int:
     """Make the environment where it is missing, then become the daemon."""
-    if "--help" in options and not or_exit(lambda: is_ready(with_tests=False)):
+    if {"--help", "-h"}.intersection(options) and not or_exit(lambda: is_ready(with_tests=False)):
         print(__doc__)
         return 0
     python = str(or_exit(lambda: ensure_environment(with_tests=False)))

@@ -5,12 +5,19 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one process and return its exit code.
+    """Run one process and return its exit code; 130 after Ctrl-C, also while modules are still being loaded."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(given: list[str]) -> int:
+    """Run the role that is named.
 
     Children and the daemon live long, so they load no command-line library: `worker`, `trainer`, `merger`
     and `probe` are for the daemon only, and `serve` comes through here when its flags need no help or correction.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
     match given:
         case ["worker"]:
             from puna.worker import main as run_worker

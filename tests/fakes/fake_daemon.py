@@ -1,7 +1,8 @@
 """A daemon of nothing but a lock, an endpoint file and the control API: python fake_daemon.py [options]
 
 Prints `ready` when it answers. With --deaf it takes the lock and never answers; with --stubborn it agrees to
-stop and goes on. Exits with 75 when another one holds the lock, as `puna serve` does.
+stop and goes on; with --slow it says that it needs a minute, and takes a second. Exits with 75 when another one
+holds the lock, as `puna serve` does.
 """
 
 import json
@@ -35,9 +36,13 @@ class _Control(BaseHTTPRequestHandler):
         self._answer(status if self.path == "/puna/v1/status" else None)
 
     def do_POST(self) -> None:
-        self._answer({"status": "stopping"} if self.path == "/puna/v1/shutdown" else None)
+        is_slow = "--slow" in sys.argv
+        stopping: dict[str, object] = (
+            {"status": "stopping", "at_most_s": 60} if is_slow else {"status": "stopping"}
+        )
+        self._answer(stopping if self.path == "/puna/v1/shutdown" else None)
         if "--stubborn" not in sys.argv:
-            threading.Thread(target=self.server.shutdown).start()
+            threading.Timer(is_slow, self.server.shutdown).start()
 
     def _answer(self, body: dict[str, object] | None) -> None:
         is_known = self.headers["Authorization"] == f"Bearer {self.endpoint.token}"

@@ -41,7 +41,7 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 """Makes standard input the terminal that the program belongs to, so that Ctrl-C reaches it, and becomes the program."""
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 ENTER, ALT_ENTER, UP, CTRL_C, CTRL_D, TAB = "\r", "\x1b\r", "\x1b[A", "\x03", "\x04", "\t"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -106,7 +107,7 @@ def test_ctrl_c_stops_the_answer_frees_the_slot_and_the_chat_goes_on(
         terminal.type(f"Count.{ENTER}")
         terminal.wait_for("[")
         terminal.type(CTRL_C)
-        terminal.wait_for("Stopped.")
+        terminal.wait_for(lambda text: "Stopped." in text and prompts(text) == 2)
         wait_until(lambda: is_idle(daemon))
         terminal.type(CTRL_C)
         terminal.wait_for("Ctrl-D or /bye leaves.")
@@ -206,7 +207,7 @@ def test_ctrl_c_in_a_script_ends_it_with_130_and_frees_the_slot(
         assert process.stderr is not None
         assert process.stdout.read(1) == b"["
         process.send_signal(2)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         assert process.stderr.read() == b""
     wait_until(lambda: is_idle(daemon))
 
@@ -227,7 +228,7 @@ def test_a_reader_that_leaves_early_ends_the_answer_without_a_word(
         process.stdout.read(1)
         process.stdout.close()
         assert process.stderr.read() == b""
-        process.wait(20)
+        process.wait(60)
     wait_until(lambda: is_idle(daemon))
 
 
@@ -335,7 +336,7 @@ def complete(home: Path, line: str, shell: str = "bash", **variables: str) -> st
         env={**environment(home), **environ, **variables},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert ended.stderr == ""
@@ -359,10 +360,35 @@ def test_shells_complete_the_models_of_the_running_daemon(start_daemon: StartDae
     assert complete(tmp_path, "puna ru") == "run"
 
 
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh on this machine")
+def test_zsh_completes_at_the_first_tab(tmp_path: Path) -> None:
+    program, functions = tmp_path / "bin" / "puna", tmp_path / "user" / ".zfunc"
+    for folder in (program.parent, functions):
+        folder.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m puna "$@"\n')
+    program.chmod(0o755)
+    (functions / "_puna").write_text(run(tmp_path, "completion", "zsh").stdout)
+    (functions.parent / ".zshrc").write_text(
+        "fpath+=~/.zfunc; autoload -Uz compinit; compinit -u; PS1='ready: '\n"
+    )
+    environ = environment(tmp_path) | {
+        "HOME": str(functions.parent),
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+    }
+    with PseudoTerminal(["zsh", "-i", "-d"], environ) as terminal:
+        terminal.wait_for("ready:")
+        terminal.type(f"puna vers{TAB}")
+        terminal.wait_for("puna version")
+        terminal.type(f"\x15exit{ENTER}")
+        terminal.wait_for_end()
+
+
 def test_without_a_daemon_a_shell_completes_the_rest_and_hears_nothing(tmp_path: Path) -> None:
     assert complete(tmp_path, "puna run ") == ""
     assert complete(tmp_path, "puna run demo --no-th") == "--no-think"
     assert complete(tmp_path, "puna keys cre") == "create"
+    assert complete(tmp_path, "puna config get idle") == "idle_timeout_s"
+    assert complete(tmp_path, "puna pull llama3.2 : 1") == "1b"
     assert not (tmp_path / "state").exists()
 
 
@@ -375,7 +401,7 @@ def test_the_script_of_each_shell_is_printed_and_no_file_is_changed(shell: Shell
         env=environment(tmp_path) | {"HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert ended.returncode == 0

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from puna import __version__, supervision
 from puna.cli import outcome, serve, start, status, stop
-from puna.cli.commands import COMMANDS, build_app
+from puna.cli.commands import COMMANDS, OTHER_NAMES, build_app
 from puna.cli.greeting import curl_line, greeting, own_command
 from puna.client import DaemonStatus, ModelStatus
 from puna.config import Settings, all_settings
@@ -104,6 +105,13 @@ def test_each_command_has_help_of_its_own(name: str) -> None:
     assert name == "version" or f"  puna {name}" in ended.output
 
 
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS), ["adapters", "export"]])
+def test_no_line_of_the_help_is_broken_by_a_terminal_of_80_columns(arguments: list[str]) -> None:
+    app = build_app(arguments[0] if arguments else "")
+    shown = CliRunner().invoke(app, [*arguments, "--help"], terminal_width=80).output
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+
+
 def test_help_of_serve_and_start_has_every_setting_with_its_range() -> None:
     for name in ("serve", "start"):
         text = " ".join(CliRunner().invoke(build_app(name), [name, "--help"]).output.split())
@@ -117,6 +125,13 @@ def test_an_unknown_command_is_wrong_use(puna: Run) -> None:
     ended = puna("nope")
     assert ended.code == 2
     assert "No such command 'nope'" in ended.err
+
+
+def test_names_of_other_programs_are_told_as_puna_has_them(puna: Run) -> None:
+    ended = puna("ps", "--json")
+    assert (ended.code, ended.err) == (2, "puna: There is no command ps; `puna status` does that.\n")
+    assert set(OTHER_NAMES.values()) <= set(COMMANDS)
+    assert not set(OTHER_NAMES) & set(COMMANDS)
 
 
 def test_version_says_what_a_report_needs(puna: Run) -> None:
@@ -152,6 +167,17 @@ def test_the_daemon_and_a_worker_load_no_command_line_library() -> None:
     assert output.splitlines() == ["0 7", "[]"]
 
 
+def test_ctrl_c_while_modules_are_loaded_is_no_traceback(puna: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    worker = ModuleType("puna.worker")
+    worker.__dict__["main"] = interrupted
+    monkeypatch.setitem(sys.modules, "puna.worker", worker)
+    ended = puna("worker")
+    assert (ended.code, ended.err) == (130, "")
+
+
 def test_serve_prints_address_a_curl_line_and_how_to_stop(puna: Run, lifecycle: list[Settings]) -> None:
     ended = puna("serve", "--port", "0", "--no-load-on-start", "--model-folder", "a", "--model-folder=b")
     assert ended.code == 0
@@ -169,8 +195,13 @@ def test_the_first_serve_shows_a_key_and_the_next_one_does_not(puna: Run, lifecy
 
 
 def test_serve_in_the_background_shows_no_key(
-    home: Paths, lifecycle: list[Settings], capsys: pytest.CaptureFixture[str]
+    home: Paths,
+    lifecycle: list[Settings],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # It goes to another folder, and the tests after this one must not.
     serve.serve_at_once(["--detached"])
     assert FIRST.secret not in capsys.readouterr().out
 
@@ -329,9 +360,9 @@ def test_a_failed_start_says_why(
 def test_stop_says_what_it_did(
     puna: Run, monkeypatch: pytest.MonkeyPatch, outcome_: Stop, code: int, expected: str
 ) -> None:
-    waits: list[float] = []
+    waits: list[float | None] = []
 
-    def stopped(paths: Paths, timeout_s: float) -> Stop:
+    def stopped(paths: Paths, timeout_s: float | None) -> Stop:
         waits.append(timeout_s)
         return outcome_
 
@@ -408,6 +439,12 @@ def test_the_curl_line_suits_the_shell() -> None:
     assert windows.endswith(r'-d "{\"prompt\": \"Once upon a time\", \"max_length\": 100}"')
 
 
+def test_from_other_addresses_a_key_is_needed(tmp_path: Path) -> None:
+    for host, is_needed in {"localhost": False, "0.0.0.0": False, "::": False, "192.168.1.5": True}.items():
+        shown = greeting(replace(ENDPOINT, host=host), Paths.under(tmp_path), in_foreground=True)
+        assert ('-H "X-Api-Key: KEY"' in shown) is is_needed
+
+
 def test_a_puna_that_the_shell_does_not_find_is_named_with_its_path(tmp_path: Path) -> None:
     python = str(tmp_path / "python")
     assert own_command(python, None) == "puna"
@@ -415,6 +452,9 @@ def test_a_puna_that_the_shell_does_not_find_is_named_with_its_path(tmp_path: Pa
     (tmp_path / name).touch()
     assert own_command(python, None) == str(tmp_path / name)
     assert own_command(python, "/usr/bin/puna") == "puna"
+    (tmp_path / "my tools").mkdir()
+    (tmp_path / "my tools" / name).touch()
+    assert own_command(str(tmp_path / "my tools" / "python"), None) == f'"{tmp_path / "my tools" / name}"'
 
 
 def test_the_token_is_never_printed(tmp_path: Path) -> None:

@@ -86,6 +86,20 @@ def test_long_texts_stay_in_their_column_and_commands_on_one_line() -> None:
     assert all(line.startswith(" " * 24 + "AVX") for line in told[1:])
 
 
+def test_on_a_narrow_terminal_texts_stand_below_what_they_are_about() -> None:
+    found = warning(Section.FILES, "disk", "1 GiB of 252 GiB are free for /home/llama/cache", "Empty it.")
+    shown = printed(report_of(found, hardware=HARDWARE), width=40)
+    assert "\nwarning disk\n  1 GiB of 252 GiB are free for\n  /home/llama/cache\n" in shown
+    assert "\ndemo runs on\n  CUDA, 8 requests at a time\nmemory\n  CUDA0: " in shown
+    assert max(map(len, shown.splitlines())) <= 40
+
+
+def test_names_of_files_cannot_steer_the_terminal() -> None:
+    shown = printed(report_of(problem(Section.MODELS, "broken", "a\x1b[2J.gguf", "Remove a\x1b[2J.gguf.")))
+    assert "\x1b" not in shown
+    assert shown.count("a\u241b[2J.gguf") == 2
+
+
 def test_a_text_in_brackets_is_printed_as_it_is() -> None:
     assert "[AMD/ATI] [bold]" in printed(report_of(ok(Section.MACHINE, "GPU", "[AMD/ATI] [bold]")))
 

@@ -23,7 +23,7 @@ from puna.doctor.hub import _describe, look_at_hub
 from puna.doctor.models import look_at_models
 from puna.doctor.patience import run_bounded
 from puna.doctor.places import find_open_files, look_at_disks, look_at_place
-from puna.doctor.tokens import look_at_tokens
+from puna.doctor.tokens import judge_tokens, look_at_tokens
 from puna.domain.hardware import LlamaBuild
 from puna.errors import EngineUnusableError
 from puna.files import write_private
@@ -76,21 +76,23 @@ def hub(seen: list[dict[str, str]]) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", ["", "/404", "/401"])
 async def test_every_answer_of_the_hub_s_own_will_do(hub: str, path: str) -> None:
-    state = await look_at_hub(hub + path, is_offline=False)
+    state = await look_at_hub(hub + path, is_offline=False, timeout_s=60)
     assert state.error is None
     assert state.answered_in_s is not None
     assert state.host.startswith("127.0.0.1:")
 
 
 async def test_a_hub_in_trouble_is_told(hub: str) -> None:
-    assert (await look_at_hub(hub + "/503", is_offline=False)).error == "it answers with status 503"
+    assert (
+        await look_at_hub(hub + "/503", is_offline=False, timeout_s=60)
+    ).error == "it answers with status 503"
 
 
 async def test_the_hub_gets_no_token(
     hub: str, seen: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret_of_this_test")
-    await look_at_hub(hub, is_offline=False)
+    await look_at_hub(hub, is_offline=False, timeout_s=60)
     assert len(seen) == 1
     assert "hf_secret" not in str(seen)
 
@@ -105,15 +107,17 @@ async def test_a_hub_that_refuses_or_says_nothing_is_told_in_time() -> None:
         port = silent.getsockname()[1]
         state = await look_at_hub(f"http://127.0.0.1:{port}", is_offline=False, timeout_s=0.2)
         assert state.error in ("no answer in time", "no answer within 0 s", "no answer within 0.2 s")
-    state = await look_at_hub(f"http://127.0.0.1:{port}", is_offline=False)
+    state = await look_at_hub(f"http://127.0.0.1:{port}", is_offline=False, timeout_s=60)
     assert state.error == "the connection was refused"
 
 
 async def test_an_address_that_is_none_is_told_without_what_may_be_secret_in_it() -> None:
-    state = await look_at_hub("ftp://user:password@h:1/x", is_offline=False)
+    state = await look_at_hub("ftp://user:password@h:1/x", is_offline=False, timeout_s=60)
     assert state.host == "h:1"
     assert state.error == "its address begins neither with http:// nor with https://"
-    assert "password" not in str(await look_at_hub("http://user:password@[::1", is_offline=False))
+    assert "password" not in str(
+        await look_at_hub("http://user:password@[::1", is_offline=False, timeout_s=60)
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +153,13 @@ def test_a_token_is_told_by_its_place_alone(tmp_path: Path) -> None:
 def test_a_damaged_secret_file_has_no_token(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     damaged = tmp_path / "secrets.json"
     damaged.write_bytes(b"\xff{")
-    assert look_at_tokens(tmp_path / "token", damaged, {}).hugging_face is None
+    seen = look_at_tokens(tmp_path / "token", damaged, {})
+    assert (seen.hugging_face, seen.damaged_file) == (None, damaged)
+    [*_, told] = judge_tokens(seen)
+    assert (told.subject, told.verdict) == ("secrets", Verdict.WARNING)
+    assert f"{damaged} is damaged" in told.text
+    damaged.unlink()
+    assert look_at_tokens(tmp_path / "token", damaged, {}).damaged_file is None
 
 
 def test_a_folder_is_tried_and_nothing_is_left_in_it(tmp_path: Path) -> None:
@@ -239,6 +249,12 @@ async def break_down() -> LlamaBuild:
 ENVIRON = {"HF_HUB_OFFLINE": "1"}
 
 
+def test_a_drive_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    assert look_at_place("Hub cache", tmp_path / "hub").error == "there is no such drive"
+    assert look_at_disks([tmp_path], tmp_path / "hub") == []
+
+
 async def test_an_installation_without_a_sound_llama_cpp_is_still_looked_through(tmp_path: Path) -> None:
     examination = Examination(Paths.under(tmp_path), ENVIRON, look_at_llama=refuse)
     report = await examination.run()
@@ -259,6 +275,19 @@ async def test_a_look_that_breaks_is_one_finding_among_the_others(tmp_path: Path
         Section.NETWORK,
         Section.DAEMON,
     }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes say nothing there")
+async def test_an_endpoint_file_of_others_is_told_with_what_to_do(tmp_path: Path) -> None:
+    paths = Paths.under(tmp_path)
+    paths.run_dir.mkdir(parents=True)
+    paths.endpoint_file.write_text("{}")
+    paths.endpoint_file.chmod(0o666)
+    report = await Examination(paths, ENVIRON, look_at_llama=refuse).run()
+    [told] = [finding for finding in report.findings if finding.subject == "look"]
+    assert told.text == f"{paths.endpoint_file} can be written by other users, so it is not trusted"
+    assert told.advice is not None
+    assert told.advice.startswith("Remove it and start Puna again")
 
 
 def test_nothing_is_changed_by_looking(tmp_path: Path) -> None:

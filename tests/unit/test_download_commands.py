@@ -1,5 +1,6 @@
 """What `puna pull`, `search`, `ls`, `show`, `rm` and `add` print: pure, and their use."""
 
+import msgspec
 import pytest
 
 from puna.cli.add import describe_added
@@ -16,6 +17,7 @@ from puna.domain.model_list import ListedModel, ModelList, OfferedFolder, Remove
 from puna.domain.model_tools import ModelTool
 from puna.domain.models import ModelSource, ModelState
 from puna.errors import NotFoundError
+from puna.paths import Paths
 from unit.conftest import Run
 
 NAME = "org/repo:Q4_K_M"
@@ -113,8 +115,19 @@ def test_a_download_is_found_by_id_name_or_repository_the_last_one_first() -> No
     assert find_download((first, last), "dl_1") is first
     assert find_download((first, last), NAME) is last
     assert find_download((first, last), "org/repo") is last
+    with pytest.raises(NotFoundError, match=r"There is no download of llama3\.2:1b"):
+        find_download((first, last), "llama3.2:1b")
     with pytest.raises(NotFoundError, match="There is no download of other"):
         find_download((first, last), "other")
+
+
+def test_a_download_is_found_by_the_short_name_and_the_base_that_began_it(home: Paths) -> None:
+    repo = "bartowski/Llama-3.2-1B-Instruct-GGUF"
+    begun = msgspec.structs.replace(download(DownloadState.RUNNING), name=f"{repo}:Q4_K_M", repo=repo)
+    for name in ("llama3.2:1b", "Llama3.2:1b-instruct", "meta-llama/Llama-3.2-1B-Instruct"):
+        assert find_download((begun,), name) is begun
+    with pytest.raises(NotFoundError):
+        find_download((begun,), "llama3.2:1b-q8_0")
 
 
 def test_a_search_result_is_a_row() -> None:
@@ -167,7 +180,13 @@ def test_removing_and_adding_are_sentences() -> None:
     deleted = RemovedModel(id=NAME, freed_bytes=4_000_000_000, is_deleted=True)
     assert describe_removal(deleted) == f"{NAME} is deleted; 4.0 GB are free again."
     assert "is forgotten" in describe_removal(RemovedModel(id="m", freed_bytes=0, is_deleted=False))
-    assert describe_added(MODEL).startswith(f"{NAME} is listed (llama, 7.2B parameters, Q4_K_M)")
+    assert describe_added(MODEL) == (
+        f"{NAME} is listed (llama, 7.2B parameters, Q4_K_M); `puna run {NAME}` starts a chat."
+    )
+    embedding = msgspec.structs.replace(MODEL, kind=ModelKind.EMBEDDING)
+    assert describe_added(embedding).endswith("; it makes vectors, as for /v1/embeddings.")
+    reranker = msgspec.structs.replace(MODEL, kind=ModelKind.RERANKER)
+    assert describe_added(reranker).endswith("; it ranks documents, as for /v1/rerank.")
 
 
 @pytest.mark.parametrize("command", ["pull", "search", "ls", "show", "add", "rm"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +47,30 @@ def test_a_relative_path_is_meant_from_where_the_person_is(
         "puna: Puna stopped before the file was whole; nothing is left of it.\n",
     )
     assert control.body_of(ROUTE) == {"path": str(tmp_path / "whole.gguf"), "merged": True, "type": None}
+
+
+@pytest.mark.parametrize("lost", [ConnectionResetError("reset"), TimeoutError("timed out")])
+def test_a_lost_connection_is_no_fault_of_the_file(
+    puna: Run, control: CannedControl, monkeypatch: pytest.MonkeyPatch, lost: OSError
+) -> None:
+    def lose(*_: object) -> int:
+        raise lost
+
+    monkeypatch.setattr(FinetuneClient, "export_adapter", lose)
+    monkeypatch.setattr(FinetuneClient, "adapter", lambda *_: SimpleNamespace(base_id="demo"))
+    ended = puna("adapters", "export", ADAPTER, "mine.gguf")
+    assert (ended.code, ended.err) == (
+        3,
+        "puna: The connection to Puna was lost before the file was whole.\n",
+    )
+
+
+def test_a_hint_can_be_typed_as_it_stands(puna: Run, control: CannedControl, tmp_path: Path) -> None:
+    target = tmp_path / "my model.gguf"
+    result = MergeResult(path=str(target), size_bytes=20, quantisation="Q8_0", changed_tensors=3)
+    done = ExportEvent(phase="done", done_bytes=20, total_bytes=20, result=result)
+    control.stream(ROUTE, done, name="export")
+    assert f"`puna add '{target}'`" in puna("adapters", "export", ADAPTER, str(target), "--merged").out
 
 
 def test_why_the_daemon_refuses_is_told(puna: Run, control: CannedControl) -> None:

@@ -137,7 +137,7 @@ RECORD = AdapterRecord(
     dataset_sha256="a" * 64,
     kind=SampleKind.LABELLED,
     labels=("good", "bad"),
-    settings=TrainingSettings(),
+    settings=TrainingSettings(epochs=3.0, learning_rate=2e-4),
     steps=15,
     loss=0.1,
     before=BEFORE,
@@ -174,6 +174,16 @@ def test_a_report_is_read_from_top_to_bottom() -> None:
         "  Good           1   10 %  " + "#" * 5,
         "dropped: Nothing in 2 rows (4, 9); dropped.",
         "warning: Labels differ only by case or blanks: `good` (6) and `Good` (1); write each in one way. (row 7)",
+    ]
+
+
+def test_labels_of_wide_characters_stay_in_their_column() -> None:
+    labels = (LabelCount("良い", 2), LabelCount("bad", 1))
+    lines = report_lines(replace(REPORT, labels=labels, samples=3))
+    begin = lines.index("labels") + 1
+    assert [line.partition("#")[0] for line in lines[begin : begin + 2]] == [
+        "  良い       2   67 %  ",
+        "  bad        1   33 %  ",
     ]
 
 
@@ -230,6 +240,7 @@ def test_a_plan_is_told_with_its_cost() -> None:
         "samples        10 (2 too long for a row, left out)",
         "tokens         1.2k, 40 of them to be learnt",
         "steps          15 rows of 256 tokens",
+        "epochs         3, at a learning rate of 0.0002",
         "adapter        70k numbers",
         "takes          about 1 min 15 s on 2 threads",
         "memory         800.0 MB at its peak",
@@ -307,6 +318,15 @@ def test_a_training_is_followed_to_its_end(puna: Run, control: CannedControl, tm
     assert (sent["epochs"], sent["rank"]) == (2.0, 16)
 
 
+def test_the_plan_of_an_earlier_attempt_is_not_told(puna: Run, control: CannedControl) -> None:
+    resumed = replace(QUEUED, plan=replace(PLAN, first_step=5))
+    control.answer(f"POST /puna/v1/finetunes/{JOB}/resume", resumed)
+    control.stream(f"GET /puna/v1/finetunes/{JOB}?follow=1", resumed, TRAINING, DONE)
+    told = puna("finetune", "--resume", JOB).err
+    assert told.count("steps   ") == 1
+    assert "of them done before" not in told
+
+
 def test_a_dry_run_tells_the_plan_and_begins_nothing(puna: Run, control: CannedControl) -> None:
     control.answer("POST /puna/v1/finetunes", {"plan": PLAN})
     ended = puna("finetune", "--model", "demo", "--data", DATASET, "--dry-run")
@@ -375,6 +395,8 @@ def test_a_bar_is_drawn_without_fail(capsys: pytest.CaptureFixture[str]) -> None
         (("finetune",), "Name a base with --model"),
         (("finetune", "-m", "demo", "-d", DATASET, "--rank", "0"), "a whole number from 1 to 256"),
         (("finetune", "-m", "demo", "-d", DATASET, "--targets", "wq"), "some of attn_q"),
+        (("finetune", "-m", "demo", "-d", DATASET, "--keep"), "--keep is for --cancel"),
+        (("finetune", "--resume", JOB, "--cancel", JOB), "one of --list, --follow, --resume and --cancel"),
     ],
 )
 def test_wrong_use_is_told(

@@ -3,6 +3,7 @@
 import io
 import json
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,9 +23,10 @@ from puna.terminal.answer_view import PlainView
 from puna.terminal.answering import Answer, figures, receive, stoppable
 from puna.terminal.conversation import Conversation, Message
 from puna.terminal.daemon import ChatDaemon, LoadingModel
-from puna.terminal.download import bring
+from puna.terminal.download import bring, pace
 from puna.terminal.models import TerminalModels
 from puna.terminal.options import ChatOptions
+from puna.terminal.redrawing import can_redraw, waiting
 from puna.terminal.screen import Screen
 from puna.terminal.session import Session
 from puna.terminal.single_answer import answer_once, read_prompt
@@ -211,6 +213,7 @@ class Typed(io.StringIO):
         ([], Piped("hi\n"), "hi"),
         (["Summarise:"], Piped("a\nb\n\n"), "Summarise:\n\na\nb\n"),
         (["Summarise:"], Piped(""), "Summarise:"),
+        ([], Piped("\ufeffhi"), "hi"),
     ],
 )
 def test_the_question_is_what_is_typed_and_what_is_piped(
@@ -306,6 +309,29 @@ def test_a_chat_remembers_what_was_said() -> None:
     assert [message.content for message in models.asked[1].messages] == ["Hi", "Hello.", "How are you?"]
     assert [message.content for message in session.conversation.messages][-1] == "Fine."
     assert "Hello.\n" in shown
+
+
+def test_a_mistake_in_puna_does_not_cost_the_conversation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.delenv("PUNA_DEBUG", raising=False)
+    models = ScriptedModels(said("One."), ScriptedEvents(fail), said("Two."))
+    session, shown = chat(models, "a", "b", "c")
+    assert "Unexpected ZeroDivisionError: oh. This is a mistake in Puna." in shown
+    assert [each.content for each in session.conversation.messages] == ["a", "One.", "c", "Two."]
+
+
+def test_a_home_of_nobody_is_told() -> None:
+    _, shown = chat(ScriptedModels(), "/save ~nobody-here/x", "/load ~nobody-here/x", "/bye")
+    assert shown.count("~nobody-here/x is in the home folder of nobody here; type its whole path.") == 2
+
+
+def test_an_option_without_a_value_is_shown() -> None:
+    session, shown = chat(ScriptedModels(), "/set seed 7", "/set seed", "/set  think  off", "/set warm")
+    assert "seed is 7; it takes a whole number, -1 for a new one.\n" in shown
+    assert "There is no option warm; there are system," in shown
+    assert session.conversation.options == ChatOptions(seed=7, think=False)
 
 
 def test_a_failed_question_is_forgotten_and_the_chat_goes_on() -> None:
@@ -495,11 +521,19 @@ def test_a_failure_that_waits_behind_its_text_is_told_after_it() -> None:
         # Everything is there before the first look at it.
         for thread in threading.enumerate():
             if thread.name == "answer":
-                thread.join(10)
-        assert stream.take(10) == [Piece("a")]
+                thread.join(60)
+        assert stream.take(60) == [Piece("a")]
         with pytest.raises(GenerationError, match=r"The worker died\."):
-            stream.take(10)
+            stream.take(60)
     assert stream.is_over
+
+
+def test_an_answer_that_breaks_off_is_no_whole_one() -> None:
+    with (
+        daemon({CHAT: (200, [CHUNK])}) as (endpoint, _),
+        pytest.raises(NotRunningError, match="The answer broke off"),
+    ):
+        drain(ChatDaemon(lambda: endpoint))
 
 
 def test_closing_wakes_the_reader_and_the_daemon_sees_it() -> None:
@@ -527,13 +561,13 @@ def test_closing_wakes_the_reader_and_the_daemon_sees_it() -> None:
         patch.setattr(Daemon, "_answer", remember)
         with daemon({CHAT: (200, [keep_writing])}) as (endpoint, _):
             stream = ChatDaemon(lambda: endpoint).answer(TALK)
-            assert stream.take(10)
+            assert stream.take(60)
             stream.close()
             try:
-                assert has_left.wait(10)
+                assert has_left.wait(60)
             finally:
                 may_end.set()
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not stream.is_over:
                 stream.take(0.1)
                 assert time.monotonic() < deadline
@@ -592,7 +626,7 @@ def test_what_is_waited_for_is_the_load_with_its_progress() -> None:
 def test_warming_up_asks_for_no_text_and_fails_in_silence() -> None:
     with daemon({"/api/generate": (500, [b"{}"])}) as (endpoint, seen):
         ChatDaemon(lambda: endpoint).warm_up("demo")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not seen and time.monotonic() < deadline:
             time.sleep(0.01)
         assert json.loads(seen[0][2]) == {"model": "demo", "prompt": "", "stream": False}
@@ -654,3 +688,39 @@ def test_a_download_that_fails_or_was_paused_is_a_sentence() -> None:
         bring(ScriptedDownloads(download(DownloadState.FAILED, 5, "The disk is full.")), "org/name")
     with pytest.raises(PunaError, match="was paused; `puna pull org/name:Q4_K_M` goes on with it"):
         bring(ScriptedDownloads(download(DownloadState.PAUSED, 5)), "org/name")
+    with pytest.raises(
+        PunaError, match=r"Puna stopped\. The download of org/name:Q4_K_M goes on when it runs"
+    ):
+        bring(ScriptedDownloads(download(DownloadState.RUNNING, 5)), "org/name")
+
+
+@pytest.mark.parametrize(
+    ("stream", "term", "can"),
+    [(Typed(), "xterm", True), (Typed(), "", True), (Typed(), "dumb", False), (Piped(), "xterm", False)],
+)
+def test_a_bar_is_drawn_where_it_can_be_drawn_again(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, term: str, can: bool
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    assert can_redraw(stream) is can
+
+
+def test_what_is_waited_for_is_told_where_it_can_be_taken_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with waiting("Asking ..."):
+        assert capsys.readouterr().err == ""
+    screen = Typed()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", screen)
+    with waiting("Asking [bold] \x1b[2J..."):
+        pass
+    assert "Asking [bold] \u241b[2J..." in screen.getvalue()
+
+
+def test_a_download_tells_its_pace_as_far_as_it_is_known() -> None:
+    running = download(DownloadState.RUNNING, 50)
+    known = msgspec.structs.replace(running, rate_bytes_s=1_250_000.0, time_left_s=3_725.4)
+    assert pace(known) == "1.2 MB/s 1:02:05"
+    assert pace(msgspec.structs.replace(known, time_left_s=None)) == "1.2 MB/s"
+    assert pace(msgspec.structs.replace(known, rate_bytes_s=None, time_left_s=None)) == ""

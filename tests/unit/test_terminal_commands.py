@@ -73,7 +73,6 @@ def test_a_line_is_a_message_or_a_command(line: str, command: Command | None) ->
         ("/frobnicate", "There is no command /frobnicate; /help lists them."),
         ("/save", "Type /save FILE."),
         ("/load ", "Type /load FILE."),
-        ("/set temperature", "/set temperature default"),
     ],
 )
 def test_what_is_no_command_is_told_with_what_to_type(line: str, words: str) -> None:
@@ -193,6 +192,20 @@ def test_tab_offers_what_may_stand_there(line: str, offers: list[str]) -> None:
     assert complete_line(line, lambda: ("demo", "other")) == offers
 
 
+def test_tab_offers_files_for_commands_that_take_one(tmp_path: Path) -> None:
+    for name in ("talk.json", "table.json", ".hidden"):
+        (tmp_path / name).touch()
+    (tmp_path / "talks").mkdir()
+    for command in ("/load", "/save", "/set format"):
+        found = complete_line(f"{command} {tmp_path}/ta", lambda: ())
+        assert found == [f"{tmp_path}/table.json", f"{tmp_path}/talk.json", f"{tmp_path}/talks/"]
+    assert complete_line(f"/load {tmp_path}/.", lambda: ()) == [f"{tmp_path}/.hidden"]
+    assert len(complete_line(f"/load {tmp_path}/", lambda: ())) == 3
+    assert complete_line("/load ~nobody-here/", lambda: ()) == []
+    assert complete_line("/load /nonexistent/", lambda: ()) == []
+    assert complete_line("/set format js", lambda: ()) == ["json"]
+
+
 def test_history_is_kept_for_this_user_only(tmp_path: Path) -> None:
     file = tmp_path / "state" / "history.jsonl"
     history = HistoryFile(file)
@@ -223,7 +236,7 @@ def test_what_cannot_be_kept_ends_no_chat(tmp_path: Path) -> None:
     history.add("text")
     assert history.read() == []
     assert encode_entry("long " * 100_000) is None
-    assert encode_entry("half a pair \ud800") == b'"half a pair ?"\n'
+    assert encode_entry("half a pair \ud800") == '"half a pair \ufffd"\n'.encode()
 
 
 def test_history_lies_in_the_state_folder(home: object) -> None:

@@ -11,12 +11,16 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from puna.cli.model_names import complete_model
-from puna.cli.run import parse_options, to_model_name
+import puna.instance
+import puna.terminal.daemon
+from puna.cli.model_names import complete_adapter, complete_model
+from puna.cli.run import parse_options
 from puna.cli.shell_words import ShellWords, without_cut, words_in
+from puna.errors import ModelNotFoundError
 from puna.paths import Paths
 from puna.terminal.editor import LineEditor
 from puna.terminal.history import HistoryFile
+from puna.terminal.models import to_model_name
 from puna.terminal.options import ChatOptions
 from unit.conftest import Run
 
@@ -30,7 +34,7 @@ def read(tmp_path: Path) -> Read:
     def type_keys(keys: str, count: int = 1) -> list[str]:
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
             editor = LineEditor(HistoryFile(tmp_path / "history"), lambda _: ("/set", "/show"))
-            pipe.send_text(keys)
+            pipe.send_bytes(keys.encode("utf-8", "surrogateescape"))
             return [editor.read() for _ in range(count)]
 
     return type_keys
@@ -49,6 +53,10 @@ def read(tmp_path: Path) -> Read:
 )
 def test_keys_make_lines(read: Read, keys: str, text: str) -> None:
     assert read(keys) == [text]
+
+
+def test_bytes_that_are_no_text_are_replaced(read: Read) -> None:
+    assert read("a\udcffb\r") == ["a\ufffdb"]
 
 
 def test_the_arrow_brings_back_what_was_typed_in_this_chat_and_earlier_ones(read: Read) -> None:
@@ -85,6 +93,17 @@ def test_a_file_here_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pyt
     assert to_model_name("model.GGUF") == str(tmp_path / "model.GGUF")
     assert to_model_name("other.gguf") == "other.gguf"
     assert to_model_name("demo") == "demo"
+    assert to_model_name("org/repo/blob/main/model.gguf") == "org/repo/blob/main/model.gguf"
+
+
+@pytest.mark.parametrize("path", ["./other.gguf", "../other.gguf", "/nonexistent/other.gguf", "~/other.gguf"])
+def test_a_path_without_a_file_is_no_name_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ModelNotFoundError, match=r"There is no file .*other\.gguf; `puna ls` shows"):
+        to_model_name(path)
 
 
 def bash(*words: str, cursor: int | None = None) -> ShellWords:
@@ -122,6 +141,29 @@ def test_without_a_daemon_no_model_is_offered_and_nothing_is_said(
     assert capsys.readouterr() == ("", "")
 
 
+def test_what_a_shell_would_carry_out_is_not_offered(home: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = ["org/Repo-1.5_x:Q4_K_M", "ft_model_0123456789ab", "模型", "a+b@c"]
+    traps = [
+        "x$(reboot)",
+        "x`reboot`",
+        "x;reboot",
+        "x y",
+        "x'y",
+        'x"y',
+        "x|y",
+        "x\\y",
+        "x\ny",
+        "x*",
+        "~x",
+        "!x",
+        "x&",
+    ]
+    monkeypatch.setattr(puna.instance, "read_endpoint", lambda _: object())
+    monkeypatch.setattr(puna.terminal.daemon, "list_models", lambda *_: (*plain, *traps))
+    assert complete_model("") == plain
+    assert complete_adapter("ft") == ["ft_model_0123456789ab"]
+
+
 def test_the_help_shows_how_to_chat_and_to_pipe(puna: Run) -> None:
     shown = puna("run", "--help").out
     assert 'puna run demo "Summarise this:" < report.txt' in shown
@@ -132,7 +174,9 @@ def test_the_help_shows_how_to_chat_and_to_pipe(puna: Run) -> None:
 def test_other_commands_load_neither_the_editor_nor_the_chat() -> None:
     program = (
         "import sys; from puna.__main__ import main; main(['--version']); main(['status', '--json']);"
-        "print([name for name in sys.modules if name.startswith(('prompt_toolkit', 'puna.terminal', 'markdown_it'))])"
+        "light = ('puna.terminal', 'puna.terminal.safe_text');"
+        "heavy = ('prompt_toolkit', 'puna.terminal', 'markdown_it', 'rich');"
+        "print([name for name in sys.modules if name.startswith(heavy) and name not in light])"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True

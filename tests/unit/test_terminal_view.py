@@ -199,10 +199,12 @@ def test_a_note_is_replaced_by_the_first_words() -> None:
     assert terminal.text == "Hello"
 
 
-def test_a_note_without_an_answer_leaves_nothing() -> None:
+@pytest.mark.parametrize("note", ["waiting ...", "loading a-model-with-a-long-name, 90 % ... \x1b[2J" * 4])
+def test_a_note_without_an_answer_leaves_nothing(note: str) -> None:
     terminal = Terminal()
     view = view_on(terminal)
-    view.wait("waiting ...")
+    view.wait(note)
+    assert terminal.text
     view.end()
     assert terminal.text == ""
     assert terminal.screen.cursor.y == 0
@@ -243,6 +245,15 @@ def test_long_lines_of_code_are_wrapped_by_the_terminal_only(seed: int) -> None:
     rows = [row for line in code.splitlines() for row in wrapped(line, 40)]
     assert terminal.text == "\n".join(["Look:", "", *rows, "", "Done."])
     assert whole(f"```\n{code}\n```", 40) == code
+
+
+def test_code_with_wide_characters_is_wrapped_where_a_terminal_may_end_a_row_early() -> None:
+    wide = renderer().markdown(f"```\n{'日本' * 30}\n```", 41)
+    assert len(wide) > 1
+    assert all(line.cells <= 41 for line in wide)
+    for mark in ("a", "é", "ж"):
+        assert [line.cells for line in renderer().markdown(f"```\n{mark * 60}\n```", 41)] == [60]
+    assert [line.cells for line in renderer().markdown("```\n日本\n```", 41)] == [4]
 
 
 def test_a_line_of_code_longer_than_some_rows_is_wrapped_for_good() -> None:
@@ -288,6 +299,13 @@ def test_a_tenth_item_does_not_move_the_ones_before_it() -> None:
 )
 def test_a_text_is_taken_apart_into_its_blocks(blocks: list[str]) -> None:
     assert blocks_of("".join(blocks)) == blocks
+
+
+def test_line_ends_of_other_kinds_divide_no_block() -> None:
+    code = "```\nx\n```\n"
+    for end in ("\u2028", "\u2029", "\x0b", "\x0c", "\x1c", "\x85"):
+        assert blocks_of(f"a{end}b\n\n{code}end") == [f"a{end}b\n\n", code, "end"]
+    assert to_safe_text("a\u2028b\u2029") == "a\nb\n"
 
 
 def test_a_model_cannot_steer_the_terminal() -> None:

@@ -8,24 +8,27 @@ import typer
 from puna.cli.exporting import export
 from puna.cli.figures import print_table
 from puna.cli.finetune_words import adapter_lines, adapter_row
+from puna.cli.model_names import complete_adapter
+from puna.cli.outcome import say
 from puna.finetune_client import connect_finetunes
 from puna.paths import Paths
 
 _HELP = """
 
-An adapter is a model name in every API: its base model, changed by what was learnt.
+An adapter is a model name in every API: its base model, changed by what was learnt. Its file is for other programs
+with llama.cpp; merged with its base it is a model of its own.
 
 \b
 Examples:
   puna adapters ls
   puna adapters show ft_model_0123456789ab
   puna run ft_model_0123456789ab
-  puna adapters export ft_model_0123456789ab mine.gguf    for other programs with llama.cpp
-  puna adapters export ft_model_0123456789ab whole.gguf --merged --type Q8_0    a model of its own
+  puna adapters export ft_model_0123456789ab mine.gguf
+  puna adapters export ft_model_0123456789ab whole.gguf --merged --type Q8_0
   puna adapters rm ft_model_0123456789ab
 """
 
-_Id = Annotated[str, typer.Argument(metavar="ID", help="As `puna adapters ls` shows it.")]
+_ID = typer.Argument(metavar="ID", help="As `puna adapters ls` shows it.", autocompletion=complete_adapter)
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -44,25 +47,25 @@ def _list(json: _Json = False) -> None:
     if json:
         typer.echo(msgspec.json.encode({"adapters": found}))
     elif not found:
-        typer.echo("There are no adapters; `puna finetune --model MODEL --data FILE` trains one.")
+        say("There are no adapters; `puna finetune --model MODEL --data FILE` trains one.")
     else:
         columns = ("id", "name", "base", "accuracy", "loss", "size", "made")
         print_table(columns, list(map(adapter_row, found)))
 
 
-def _show(adapter_id: _Id, json: _Json = False) -> None:
+def _show(adapter_id: Annotated[str, _ID], json: _Json = False) -> None:
     found = connect_finetunes(Paths.for_user()).adapter(adapter_id)
     if json:
         typer.echo(msgspec.json.encode(found))
         return
     for line in adapter_lines(found):
-        typer.echo(line)
+        say(line)
 
 
 def _remove(
-    adapter_ids: Annotated[list[str], typer.Argument(metavar="ID", help="As `puna adapters ls` shows it.")],
+    adapter_ids: Annotated[list[str], _ID],
 ) -> None:
     client = connect_finetunes(Paths.for_user())
     for adapter_id in adapter_ids:
         client.remove_adapter(adapter_id)
-        typer.echo(f"The adapter {adapter_id} is deleted; its base model stays.")
+        say(f"The adapter {adapter_id} is deleted; its base model stays.")

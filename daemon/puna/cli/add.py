@@ -1,14 +1,17 @@
 """`puna add`: list a GGUF file that stays where it is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import msgspec
 import typer
 
+from puna.cli.outcome import say
+from puna.domain.model_kind import ModelKind
 from puna.domain.model_list import ListedModel
 from puna.model_client import connect_models
 from puna.paths import Paths
+from puna.terminal.saved import file_of
 
 _HELP = """
 
@@ -38,11 +41,23 @@ def _command(
         raise typer.BadParameter("A name is for one file.", param_hint="--name")
     client = connect_models(Paths.for_user())
     for file in files:
-        added = client.add_model(str(file.expanduser().absolute()), name)
-        typer.echo(msgspec.json.encode(added) if json else describe_added(added))
+        added = client.add_model(str(file_of(str(file)).absolute()), name)
+        typer.echo(msgspec.json.encode(added)) if json else say(describe_added(added))
 
 
 def describe_added(model: ListedModel) -> str:
     """Return under which name it is listed, in a sentence."""
     facts = f" ({model.description})" if model.description else ""
-    return f"{model.id} is listed{facts}; `puna run {model.id}` starts a chat."
+    return f"{model.id} is listed{facts}; {_use_of(model)}."
+
+
+def _use_of(model: ListedModel) -> str:
+    match model.kind:
+        case ModelKind.TEXT:
+            return f"`puna run {model.id}` starts a chat"
+        case ModelKind.EMBEDDING:
+            return "it makes vectors, as for /v1/embeddings"
+        case ModelKind.RERANKER:
+            return "it ranks documents, as for /v1/rerank"
+        case _:
+            assert_never(model.kind)

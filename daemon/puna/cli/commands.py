@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from puna.cli.outcome import EXIT_CODES_HELP, guarded
+from puna.cli.outcome import EXIT_CODES_HELP, ExitCode, complain, guarded, hush
 from puna.cli.shell_words import COMPLETION_VARIABLE
 
 
@@ -26,6 +26,8 @@ COMMANDS = {
     "ls": Command("puna.cli.ls", "List the models of this machine."),
     "search": Command("puna.cli.search", "Look for models on the Hub."),
     "pull": Command("puna.cli.pull", "Download a model."),
+    "login": Command("puna.cli.login", "Keep your token of the Hugging Face Hub."),
+    "logout": Command("puna.cli.logout", "Forget the token of the Hugging Face Hub."),
     "show": Command("puna.cli.show", "Tell all about one model."),
     "add": Command("puna.cli.add", "List a GGUF file that stays where it is."),
     "rm": Command("puna.cli.rm", "Delete a downloaded model, or forget a file."),
@@ -42,19 +44,36 @@ COMMANDS = {
     "version": Command("puna.cli.version", "Say which version this is."),
 }
 
+OTHER_NAMES = {
+    "ps": "status",
+    "list": "ls",
+    "models": "ls",
+    "chat": "run",
+    "get": "pull",
+    "download": "pull",
+    "find": "search",
+    "info": "show",
+    "import": "add",
+    "remove": "rm",
+    "delete": "rm",
+    "train": "finetune",
+    "log": "logs",
+}
+"""What other programs call some of them, and people type."""
+
 _HELP = """Puna runs language models (GGUF files) on this machine and serves them over HTTP.
 
 \b
 Examples:
-  puna start                          run in the background, on http://localhost:8000
-  puna serve --model ~/llama.gguf     run here, with this model
-  puna run demo                       chat in this terminal
-  puna pull llama3.2:1b               download a model
-  puna status                         what runs, and where
-  puna config set port 8080           from the next start on
+  puna start                        in background, on http://localhost:8000
+  puna serve --model ~/llama.gguf   run here, with this model
+  puna run demo                     chat in this terminal
+  puna pull llama3.2:1b             download a model
+  puna status                       what runs, and where
+  puna config set port 8080         from the next start on
   puna stop
 
-`puna COMMAND --help` tells more about a command."""
+`puna help COMMAND` tells more about a command."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -63,7 +82,10 @@ def run(arguments: Sequence[str]) -> int:
         from puna.cli.completion import complete
 
         return complete(build_app)
-    given = list(arguments) or ["--help"]
+    given = _with_help(list(arguments))
+    if given[0] in OTHER_NAMES:
+        complain(f"There is no command {given[0]}; `puna {OTHER_NAMES[given[0]]}` does that.")
+        return ExitCode.WRONG_USE
     return guarded(lambda: _invoke(build_app(given[0]), given))
 
 
@@ -87,6 +109,17 @@ def build_app(chosen: str) -> typer.Typer:
     return app
 
 
+def _with_help(arguments: list[str]) -> list[str]:
+    """Return the arguments, with `puna` and `puna help COMMAND` as what they stand for."""
+    match arguments:
+        case [] | ["help"]:
+            return ["--help"]
+        case ["help", *command]:
+            return [*command, "--help"]
+        case _:
+            return arguments
+
+
 def _root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help=COMMANDS["version"].summary)] = False,
@@ -95,7 +128,8 @@ def _root(
         from puna.cli.version import describe_version
 
         typer.echo(describe_version())
-    elif context.invoked_subcommand is None:
+        raise typer.Exit
+    if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
@@ -107,6 +141,10 @@ def _invoke(app: typer.Typer, arguments: list[str]) -> int:
     try:
         app(arguments, prog_name="puna")
     except SystemExit as exit_:
+        if isinstance(exit_.__context__, BrokenPipeError):
+            raise exit_.__context__ from None  # typer makes a failure of it
+        if exit_.code == ExitCode.INTERRUPTED:
+            hush()
         return exit_.code if isinstance(exit_.code, int) else int(bool(exit_.code))
     finally:
         # Here and not at the interpreter's end, so that a closed pipe is seen by `guarded`.

@@ -27,13 +27,30 @@ Completes commands, options and the names of models, which the running daemon te
 script where your shell looks for it, once, and open a new terminal.
 
 \b
-  bash         mkdir -p ~/.local/share/bash-completion/completions
-               puna completion bash > ~/.local/share/bash-completion/completions/puna
-  zsh          mkdir -p ~/.zfunc && puna completion zsh > ~/.zfunc/_puna
-               and in ~/.zshrc:  fpath+=~/.zfunc; autoload -Uz compinit; compinit
-  fish         puna completion fish > ~/.config/fish/completions/puna.fish
-  PowerShell   puna completion powershell >> $PROFILE
+bash, with the package bash-completion:
+  mkdir -p ~/.local/share/bash-completion/completions
+  puna completion bash > ~/.local/share/bash-completion/completions/puna
+
+\b
+zsh, and in ~/.zshrc:  fpath+=~/.zfunc; autoload -Uz compinit; compinit
+  mkdir -p ~/.zfunc
+  puna completion zsh > ~/.zfunc/_puna
+
+\b
+fish:
+  mkdir -p ~/.config/fish/completions
+  puna completion fish > ~/.config/fish/completions/puna.fish
+
+\b
+PowerShell:
+  puna completion powershell >> $PROFILE
 """
+
+
+_ZSH_FIRST_TAB = """
+if [[ $funcstack[1] = _puna ]]; then _puna_completion "$@"; fi
+"""
+"""At the first Tab zsh runs the file itself, which only defines what later ones call."""
 
 
 def add_to(app: typer.Typer, summary: str) -> None:
@@ -49,7 +66,8 @@ def script_for(shell: Shell) -> str:
     """Return the script that a shell runs or sources."""
     from typer.completion import get_completion_script  # type: ignore[attr-defined] # typer imports it there
 
-    return get_completion_script(prog_name="puna", complete_var=COMPLETION_VARIABLE, shell=shell.value)
+    script = get_completion_script(prog_name="puna", complete_var=COMPLETION_VARIABLE, shell=shell.value)
+    return script + _ZSH_FIRST_TAB if shell is Shell.ZSH else script
 
 
 def complete(build_app: Callable[[str], typer.Typer]) -> int:

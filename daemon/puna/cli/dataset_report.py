@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from puna.cli.figures import show_size
-from puna.cli.finetune_words import in_columns
+from puna.cli.figures import in_columns, padded, show_size, width_of
 from puna.domain.datasets import Dataset, DatasetReport, Finding, FindingCode, LabelCount, SampleKind
 from puna.finetune.datasets.wording import show_text
 
@@ -75,9 +74,9 @@ def _label_lines(labels: Sequence[LabelCount], samples: int) -> list[str]:
     if not labels:
         return []
     shown = [(show_text(each.label, _NAME_WIDTH), each.count) for each in labels[:_LABELS_SHOWN]]
-    width, most = max(len(name) for name, _ in shown), max(1, labels[0].count)
+    width, most = max(width_of(name) for name, _ in shown), max(1, labels[0].count)
     lines = [
-        f"  {name:{width}}  {count:6}  {_share(count, samples):>5}  {'#' * max(1, _BAR_WIDTH * count // most)}"
+        f"  {padded(name, width)}  {count:6}  {_share(count, samples):>5}  {'#' * max(1, _BAR_WIDTH * count // most)}"
         for name, count in shown
     ]
     left = len(labels) - len(shown)

@@ -8,9 +8,11 @@ import typer
 
 from puna.cli.dataset_report import dataset_lines, dataset_row, report_lines, summary
 from puna.cli.figures import print_table
+from puna.cli.outcome import say
 from puna.domain.datasets import Dataset, DatasetFormat, DatasetReport
 from puna.finetune_client import DatasetFaultyError, FinetuneClient, connect_finetunes
 from puna.paths import Paths
+from puna.terminal.redrawing import waiting
 
 _HELP = """
 
@@ -55,13 +57,14 @@ def _add(
             typer.echo(msgspec.json.encode(dataset))
         else:
             _print(report_lines(dataset.report))
-            typer.echo(summary(dataset))
+            say(summary(dataset))
 
 
 def add_file(client: FinetuneClient, file: Path, stated: DatasetFormat | None, *, json: bool) -> Dataset:
     """Let the daemon keep a file. Of a faulty one the report is printed, before the refusal is raised."""
     try:
-        return client.add_dataset(file, stated)
+        with waiting(f"Checking {file} ..."):
+            return client.add_dataset(file, stated)
     except DatasetFaultyError as refused:
         _print_faulty(refused.report, json=json)
         raise
@@ -79,7 +82,7 @@ def _list(json: _Json = False) -> None:
     if json:
         typer.echo(msgspec.json.encode({"datasets": found}))
     elif not found:
-        typer.echo("There are no datasets; `puna datasets add FILE` adds one.")
+        say("There are no datasets; `puna datasets add FILE` adds one.")
     else:
         columns = ("id", "name", "holds", "samples", "labels", "size", "warnings")
         print_table(columns, list(map(dataset_row, found)))
@@ -99,9 +102,9 @@ def _remove(
     client = connect_finetunes(Paths.for_user())
     for dataset_id in dataset_ids:
         client.remove_dataset(dataset_id)
-        typer.echo(f"The dataset {dataset_id} is removed; the file that you added stays where it is.")
+        say(f"The dataset {dataset_id} is removed; the file that you added stays where it is.")
 
 
 def _print(lines: list[str]) -> None:
     for line in lines:
-        typer.echo(line)
+        say(line)

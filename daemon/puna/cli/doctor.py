@@ -18,6 +18,7 @@ from puna.domain.hardware import ModelUse
 from puna.domain.memory import DeviceNeed
 from puna.hardware.sizes import show_size
 from puna.paths import Paths
+from puna.terminal.safe_text import to_safe_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,14 +32,14 @@ a few seconds, changes nothing and shows no secret.
 \b
 Examples:
   puna doctor
-  puna doctor --json        for programs; {"verdict": "ok", "findings": [...], "hardware": ..., "to_do": [...]}
+  puna doctor --json        for programs; {"verdict": "ok", "to_do": [], ...}
 
 Exit code 0 when all works, warnings or not; 1 when there is a problem.
 """
 _STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.PROBLEM: "bold red"}
 _MARKS = {Verdict.OK: "ok", Verdict.WARNING: "warning", Verdict.PROBLEM: "PROBLEM"}
 _WIDTH = 110
-_MARK_WIDTH, _SUBJECT_WIDTH, _LABEL_WIDTH, _NARROWEST = 9, 15, 12, 30
+_MARK_WIDTH, _SUBJECT_WIDTH, _LABEL_WIDTH, _NARROWEST, _NARROW_INDENT = 9, 15, 12, 30, 2
 
 
 def add_to(app: typer.Typer, summary: str) -> None:
@@ -58,8 +59,15 @@ def _command(
     examination = Examination(Paths.for_user(), os.environ, is_bundle=bool(getattr(sys, "frozen", False)))
     with nullcontext() if json else console.status("Looking around ..."):
         report = asyncio.run(examination.run())
-    typer.echo(to_json(report)) if json else print_report(report, console)
+    typer.echo(to_json(report)) if json else _print_whole(report, console)
     raise typer.Exit(ExitCode.FAILED if report.verdict is Verdict.PROBLEM else ExitCode.DONE)
+
+
+def _print_whole(report: Report, console: "Console") -> None:
+    """Print at once and past rich, which ends the program with a code of its own where nobody reads on."""
+    with console.capture() as printed:
+        print_report(report, console)
+    typer.echo(printed.get(), nl=False)
 
 
 def to_json(report: Report) -> bytes:
@@ -129,17 +137,32 @@ def _print_title(title: str, console: "Console") -> None:
 def _print_row(
     console: "Console", subject: str, text: str, *, mark: str = "", style: str = "", label: str = ""
 ) -> None:
-    """Print a row whose text stays in its column; what is too long for one is left whole, so that it can be copied."""
+    """Print a row whose text stays in its column, or below the rest where the terminal is too narrow for that.
+
+    A word that is too long for a line is left whole, so that it can be copied.
+    """
     from rich.text import Text
 
     column = f"{label:<{_LABEL_WIDTH}}" if label else ""
     start = f"{subject:<{_SUBJECT_WIDTH}}"
     start += column if start.endswith(" ") else f" {column}"
     indent = " " * (_MARK_WIDTH + len(start))
-    width = max(console.width - len(indent), _NARROWEST)
-    first, *others = wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
-    console.print(Text.assemble((f"{mark:<{_MARK_WIDTH}}", style), start + first), soft_wrap=True)
-    for line in others:
+    is_narrow = console.width - len(indent) < _NARROWEST
+    if is_narrow:
+        indent = " " * _NARROW_INDENT
+    lines = wrap(
+        to_safe_text(text),
+        max(console.width - len(indent), 1),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    if is_narrow:
+        head = Text(" ".join(filter(None, (mark, subject, label))))
+    else:
+        head = Text.assemble(f"{mark:<{_MARK_WIDTH}}", start, lines.pop(0) if lines else "")
+    head.stylize(style, 0, len(mark))
+    console.print(head, soft_wrap=True)
+    for line in lines:
         console.print(indent + line, soft_wrap=True)
 
 
@@ -152,4 +175,4 @@ def _print_to_do(report: Report, console: "Console") -> None:
     worst = "Something does not work." if report.verdict is Verdict.PROBLEM else "Puna works."
     console.print(f"{worst} What to do:", style=_STYLES[report.verdict])
     for number, step in enumerate(report.to_do, start=1):
-        console.print(f"  {number}. {step}", soft_wrap=True)
+        console.print(to_safe_text(f"  {number}. {step}"), soft_wrap=True)

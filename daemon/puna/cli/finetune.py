@@ -11,12 +11,13 @@ from puna.cli.figures import print_table
 from puna.cli.finetune_progress import watch
 from puna.cli.finetune_words import job_row, outcome, plan_lines
 from puna.cli.model_names import complete_model
-from puna.cli.outcome import complain
+from puna.cli.outcome import complain, say
 from puna.domain.finetune import FinetuneJob, FinetuneOrder, FinetuneState
 from puna.domain.training import TrainingPlan, TrainingSettings
 from puna.errors import PunaError
 from puna.finetune_client import FinetuneClient, connect_finetunes
 from puna.paths import Paths
+from puna.terminal.redrawing import waiting
 
 _HELP = """
 
@@ -27,11 +28,11 @@ at most the last minute of training.
 \b
 Examples:
   puna finetune --model demo --data reviews.csv
-  puna finetune --model demo --data ds_0123456789abcdef_csv --epochs 5 --rank 8
-  puna finetune --model demo --data reviews.csv --dry-run    what it would take
-  puna finetune --model demo --data reviews.csv --detach     do not wait
-  puna finetune --list                                       all trainings
-  puna finetune --cancel ID --keep                           end it; --resume ID goes on
+  puna finetune -m demo -d ds_0123456789abcdef_csv --epochs 5 --rank 8
+  puna finetune -m demo -d reviews.csv --dry-run    what it would take
+  puna finetune -m demo -d reviews.csv --detach     do not wait
+  puna finetune --list                              all trainings
+  puna finetune --cancel ID --keep                  end it; --resume goes on
 """
 
 
@@ -48,8 +49,8 @@ def _command(
         str | None, typer.Option("--model", "-m", help="The base model.", autocompletion=complete_model)
     ] = None,
     data: Annotated[str | None, typer.Option("--data", "-d", help="A file, or the id of a dataset.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the samples [3].")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="At its peak [0.0002].")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the samples [3, more for few].")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="At its peak [by the model's width].")] = None,
     rank: Annotated[int | None, typer.Option(help="Size of the adapter [16].")] = None,
     alpha: Annotated[float | None, typer.Option(help="Strength of the adapter [twice the rank].")] = None,
     targets: Annotated[
@@ -69,6 +70,10 @@ def _command(
     keep: Annotated[bool, typer.Option("--keep", help="With --cancel: keep its last checkpoint.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
+    if sum(map(bool, (list_, follow, resume, cancel))) > 1:
+        raise typer.BadParameter("Give one of --list, --follow, --resume and --cancel.")
+    if keep and not cancel:
+        raise typer.BadParameter("--keep is for --cancel: it keeps the last checkpoint.")
     if list_ or follow or resume or cancel:
         wish = _Wish(follow=follow, resume=resume, cancel=cancel, keep=keep)
         _look_after(connect_finetunes(Paths.for_user()), wish, detach=detach, json=json)
@@ -88,7 +93,9 @@ def _command(
     dataset = _dataset_id(client, data, json=json)
     order = FinetuneOrder(model=model, dataset=dataset, settings=settings, name=name)
     if dry_run:
-        _print_plan(client.plan(order), json=json)
+        with waiting("Looking at the model and the data ..."):
+            plan = client.plan(order)
+        _print_plan(plan, json=json)
     else:
         _end(client, client.begin(order), detach=detach, json=json)
 
@@ -153,7 +160,7 @@ def _watch(client: FinetuneClient, job: FinetuneJob) -> FinetuneJob:
 
 
 def _print_job(job: FinetuneJob, *, json: bool) -> None:
-    typer.echo(msgspec.json.encode(job) if json else outcome(job))
+    typer.echo(msgspec.json.encode(job)) if json else say(outcome(job))
 
 
 def _print_plan(plan: TrainingPlan, *, json: bool) -> None:
@@ -161,14 +168,14 @@ def _print_plan(plan: TrainingPlan, *, json: bool) -> None:
         typer.echo(msgspec.json.encode(plan))
         return
     for line in plan_lines(plan):
-        typer.echo(line)
+        say(line)
 
 
 def _print_all(jobs: tuple[FinetuneJob, ...], *, json: bool) -> None:
     if json:
         typer.echo(msgspec.json.encode({"finetunes": jobs}))
     elif not jobs:
-        typer.echo("There are no trainings; `puna finetune --model MODEL --data FILE` begins one.")
+        say("There are no trainings; `puna finetune --model MODEL --data FILE` begins one.")
     else:
         columns = ("id", "name", "model", "dataset", "state", "done", "loss", "adapter")
         print_table(columns, list(map(job_row, jobs)))

@@ -7,8 +7,12 @@ from typing import Protocol
 from puna.cli.figures import show_count
 from puna.cli.finetune_words import plan_lines, stage
 from puna.cli.status import show_duration
-from puna.domain.finetune import FinetuneJob
+from puna.domain.finetune import FinetuneJob, FinetuneState
 from puna.errors import NotRunningError
+from puna.terminal.redrawing import can_redraw
+
+_BEFORE_THE_PLAN = (FinetuneState.QUEUED, FinetuneState.PREPARING)
+"""A training that is resumed still has the plan of its last attempt then."""
 
 
 class Trainings(Protocol):
@@ -40,11 +44,11 @@ def watch(trainings: Trainings, begun: FinetuneJob) -> FinetuneJob:
 
     Raises `PunaError`, and `NotRunningError` when the daemon stops before.
     """
-    display: Display = Bar() if sys.stderr.isatty() else Lines()
+    display: Display = Bar() if can_redraw(sys.stderr) else Lines()
     last, is_planned = begun, False
     with display:
         for last in trainings.follow(begun):
-            if last.plan is not None and not is_planned:
+            if last.plan is not None and last.state not in _BEFORE_THE_PLAN and not is_planned:
                 is_planned = True
                 for line in plan_lines(last.plan):
                     display.say(line)

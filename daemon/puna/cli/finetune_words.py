@@ -1,8 +1,6 @@
 """What `puna finetune` and `puna adapters` say. Pure."""
 
-from collections.abc import Iterable
-
-from puna.cli.figures import show_count, show_size, show_time
+from puna.cli.figures import in_columns, show_count, show_size, show_time
 from puna.cli.status import show_duration
 from puna.domain.datasets import SampleKind
 from puna.domain.finetune import AdapterRecord, FinetuneJob, FinetuneState
@@ -27,6 +25,7 @@ def plan_lines(plan: TrainingPlan) -> list[str]:
         ("samples", f"{plan.samples}{_of_which_left_out(left_out)}"),
         ("tokens", f"{show_count(plan.tokens)}, {show_count(plan.answer_tokens)} of them to be learnt"),
         ("steps", f"{plan.steps} rows of {plan.row_length} tokens{_gone_on(plan.first_step)}"),
+        ("epochs", f"{plan.epochs:g}, at a learning rate of {plan.learning_rate:g}"),
         ("adapter", f"{show_count(plan.parameters)} numbers"),
         ("takes", f"about {show_duration(plan.estimate.seconds)} on {_threads(plan.threads)}"),
         ("memory", f"{show_size(plan.estimate.memory_bytes)} at its peak"),
@@ -146,8 +145,8 @@ def adapter_lines(record: AdapterRecord) -> list[str]:
             ("training", f"{record.steps} steps in {show_duration(record.seconds)}, loss {record.loss:.3f}"),
             (
                 "settings",
-                f"epochs {settings.epochs:g}, learning rate {settings.learning_rate:g}, rank {settings.rank}, "
-                f"alpha {settings.scale:g}, seed {settings.seed}",
+                f"epochs {_chosen(settings.epochs)}, learning rate {_chosen(settings.learning_rate)}, "
+                f"rank {settings.rank}, alpha {settings.scale:g}, seed {settings.seed}",
             ),
             ("targets", ", ".join(settings.targets)),
             ("size", show_size(record.size_bytes)),
@@ -156,12 +155,11 @@ def adapter_lines(record: AdapterRecord) -> list[str]:
     )
 
 
+def _chosen(value: float | None) -> str:
+    return "by default" if value is None else f"{value:g}"
+
+
 def _label_list(record: AdapterRecord) -> str:
     shown = ", ".join(show_text(label, _LABEL_WIDTH) for label in record.labels[:_LABELS_SHOWN])
     left = len(record.labels) - _LABELS_SHOWN
     return f"{shown}{f' and {left} more' if left > 0 else ''}{' (several at once)' if record.is_multi_label else ''}"
-
-
-def in_columns(facts: Iterable[tuple[str, str]]) -> list[str]:
-    """Return facts as lines, without those that say nothing."""
-    return [f"{name:14} {value}" for name, value in facts if value]

@@ -1,14 +1,14 @@
 """`puna keys`: list, make and revoke keys, and the organisations they belong to."""
 
-import sys
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 import typer
 
+from puna.cli.figures import print_table, show_time
 from puna.cli.key_office import open_office
+from puna.cli.outcome import say
 from puna.keys.identity import Scope
 from puna.keys.records import Key, KeyWish, Organisation
 from puna.paths import Paths
@@ -81,11 +81,11 @@ def _list(json: _Json = False) -> None:
     if json:
         typer.echo(msgspec.json.encode({"keys": keys}))
     elif not keys:
-        typer.echo("There is no key; `puna keys create --name NAME` makes one.")
+        say("There is no key; `puna keys create --name NAME` makes one.")
     else:
         names = {one.id: one.name for one in organisations}
         columns = ("id", "name", "organisation", "scopes", "begins", "made", "last used")
-        _print_table(columns, [key_row(key, names.get(key.organisation_id, "-")) for key in keys])
+        print_table(columns, [key_row(key, names.get(key.organisation_id, "-")) for key in keys])
 
 
 def key_row(key: Key, organisation: str) -> tuple[str, ...]:
@@ -96,15 +96,15 @@ def key_row(key: Key, organisation: str) -> tuple[str, ...]:
         organisation,
         ",".join(key.scopes),
         f"{key.hint}...",
-        _show_time(key.created_at),
-        "never" if key.last_used_at is None else _show_time(key.last_used_at),
+        show_time(key.created_at),
+        "never" if key.last_used_at is None else show_time(key.last_used_at),
     )
 
 
 def _revoke(id_: Annotated[str, typer.Argument(metavar="ID", help="As `puna keys list` shows it.")]) -> None:
     with open_office(Paths.for_user()) as office:
         key = office.revoke_key(id_)
-    typer.echo(f"The key {key.name} ({key.id}) is revoked.")
+    say(f"The key {key.name} ({key.id}) is revoked.")
 
 
 def _organisations(json: _Json = False) -> None:
@@ -113,29 +113,15 @@ def _organisations(json: _Json = False) -> None:
     if json:
         typer.echo(msgspec.json.encode({"organisations": organisations}))
     else:
-        _print_table(("id", "name", "made"), list(map(_organisation_row, organisations)))
+        print_table(("id", "name", "made"), list(map(_organisation_row, organisations)))
 
 
 def _add_organisation(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
     with open_office(Paths.for_user()) as office:
         made = office.create_organisation(name)
-    typer.echo(f"The organisation {made.name} is {made.id}.")
+    say(f"The organisation {made.name} is {made.id}.")
 
 
 def _organisation_row(organisation: Organisation) -> tuple[str, ...]:
     name = f"{organisation.name} (the default)" if organisation.is_default else organisation.name
-    return organisation.id, name, _show_time(organisation.created_at)
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns, box=None)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)
-
-
-def _show_time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+    return organisation.id, name, show_time(organisation.created_at)

@@ -43,7 +43,7 @@ def _command(
         complain(f"There is no log yet at {file or paths.worker_log_dir}; `puna start` makes one.")
         raise typer.Exit(ExitCode.NOT_RUNNING)
     follower = LogFollower(file)
-    for line in last_lines(file, lines):
+    for line in last_lines(file, lines, follower.offset):
         typer.echo(line)
     while follow:
         for line in follower.new_lines():
@@ -60,9 +60,9 @@ def newest_file(folder: Path) -> Path | None:
     return max(files)[1] if files else None
 
 
-def last_lines(file: Path, count: int) -> list[str]:
-    """Return the last lines, from the file rotated before it too where this one has too few."""
-    lines = [*_tail(_rotated(file)), *_tail(file)]
+def last_lines(file: Path, count: int, end: int | None = None) -> list[str]:
+    """Return the last lines before a byte, from the file rotated before it too where this one has too few."""
+    lines = [*_tail(_rotated(file)), *_tail(file, end)]
     return lines[-count:] if count else []
 
 
@@ -73,7 +73,8 @@ class LogFollower:
         status = file.stat()
         self._file = file
         self._inode = status.st_ino
-        self._offset = status.st_size
+        self.offset = status.st_size
+        """Where the lines begin that are new."""
         self._rest = b""
 
     def new_lines(self) -> Iterator[str]:
@@ -82,19 +83,19 @@ class LogFollower:
             status = self._file.stat()
         except OSError:
             return
-        if status.st_ino != self._inode or status.st_size < self._offset:
+        if status.st_ino != self._inode or status.st_size < self.offset:
             yield from self._read(_rotated(self._file))
-            self._inode, self._offset = status.st_ino, 0
+            self._inode, self.offset = status.st_ino, 0
         yield from self._read(self._file)
 
     def _read(self, file: Path) -> Iterator[str]:
         try:
             with file.open("rb") as stream:
-                stream.seek(self._offset)
+                stream.seek(self.offset)
                 added = stream.read()
         except OSError:
             return
-        self._offset += len(added)
+        self.offset += len(added)
         *lines, self._rest = (self._rest + added).split(b"\n")
         yield from map(_to_text, lines)
 
@@ -103,11 +104,13 @@ def _rotated(file: Path) -> Path:
     return file.with_name(f"{file.name}.1")
 
 
-def _tail(file: Path) -> list[str]:
+def _tail(file: Path, end: int | None = None) -> list[str]:
     try:
         with file.open("rb") as stream:
-            stream.seek(max(0, file.stat().st_size - _TAIL_BYTES))
-            return [_to_text(line) for line in stream.read().removesuffix(b"\n").split(b"\n") if line]
+            end = file.stat().st_size if end is None else end
+            begin = stream.seek(max(0, end - _TAIL_BYTES))
+            content = stream.read(end - begin)
+            return [_to_text(line) for line in content.removesuffix(b"\n").split(b"\n") if line]
     except OSError:
         return []
 

@@ -6,6 +6,7 @@ import msgspec
 import typer
 
 from puna.cli.figures import print_table, show_count, show_size
+from puna.cli.outcome import say
 from puna.domain.model_list import ListedModel, ModelList
 from puna.domain.models import ModelState
 from puna.model_client import connect_models
@@ -38,7 +39,7 @@ def _command(
     columns = ("model", "size", "parameters", "quantisation", "context", "from", "")
     print_table(columns, [model_row(model) for model in found.models])
     for line in remarks(found, shows_all=all_):
-        typer.echo(line)
+        say(line)
 
 
 def model_row(model: ListedModel) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ import msgspec
 import typer
 
 from puna.cli.figures import print_table, show_size
-from puna.cli.outcome import complain
+from puna.cli.model_names import complete_known
+from puna.cli.outcome import complain, say
 from puna.domain.downloads import Download, DownloadState
 from puna.errors import NotFoundError
 from puna.model_client import ModelClient, connect_models
@@ -20,12 +21,12 @@ stopped, after a crash or a restart too. Models go to the Hub's own cache, where
 
 \b
 Examples:
-  puna pull llama3.2:1b                       a short name; `puna search` finds others
+  puna pull llama3.2:1b               a short name; `puna search` finds others
   puna pull bartowski/Llama-3.2-1B-Instruct-GGUF:Q8_0
-  puna pull llama3.2:1b --detach              do not wait
-  puna pull --list                            all downloads
+  puna pull llama3.2:1b --detach      do not wait
+  puna pull --list                    all downloads
   puna pull llama3.2:1b --pause
-  puna pull llama3.2:1b --cancel              give it up and remove what has arrived
+  puna pull llama3.2:1b --cancel      give it up, remove what has arrived
 """
 
 
@@ -37,7 +38,11 @@ def add_to(app: typer.Typer, summary: str) -> None:
 def _command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="A model: a short name, org/repo or org/repo:TAG."),
+        typer.Argument(
+            metavar="NAME",
+            help="A model: a short name, org/repo or org/repo:TAG.",
+            autocompletion=complete_known,
+        ),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Show all downloads.")] = False,
@@ -61,7 +66,7 @@ def _act(client: ModelClient, name: str, *, detach: bool, pause: bool, cancel: b
         download = client.cancel(download) if cancel else client.pause(download)
     else:
         download = client.begin(name) if detach else _wait(client, name)
-    typer.echo(msgspec.json.encode(download) if json else describe(download))
+    typer.echo(msgspec.json.encode(download)) if json else say(describe(download))
 
 
 def _wait(client: ModelClient, name: str) -> Download:
@@ -71,10 +76,21 @@ def _wait(client: ModelClient, name: str) -> Download:
 
 def find_download(downloads: tuple[Download, ...], name: str) -> Download:
     """Return the download with this id, or the last one of this model. Raises `NotFoundError`."""
+    names = {name, *names_on_hub(name)}
     for download in reversed(downloads):
-        if name in {download.id, download.name, download.repo}:
+        if not names.isdisjoint({download.id, download.name, download.repo}):
             return download
     raise NotFoundError(f"There is no download of {name}; `puna pull --list` lists them.")
+
+
+def names_on_hub(name: str) -> set[str]:
+    """Return what the short name of a model stands for; nothing for other names."""
+    from puna.models.known import read_known_models
+
+    wanted = read_known_models(Paths.for_user().known_models).find(name)
+    if wanted is None or wanted.known is None:
+        return set()
+    return {str(wanted.download)} | (set() if wanted.reference.tag else {wanted.reference.repo})
 
 
 def describe(download: Download) -> str:
@@ -98,7 +114,7 @@ def _print_all(downloads: tuple[Download, ...], *, json: bool) -> None:
     if json:
         typer.echo(msgspec.json.encode({"downloads": downloads}))
     elif not downloads:
-        typer.echo("There are no downloads; `puna pull NAME` begins one.")
+        say("There are no downloads; `puna pull NAME` begins one.")
     else:
         print_table(("id", "model", "state", "done", "size", "rate", "error"), list(map(_row, downloads)))
 

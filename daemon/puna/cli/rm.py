@@ -7,6 +7,7 @@ import typer
 
 from puna.cli.figures import show_size
 from puna.cli.model_names import complete_model
+from puna.cli.outcome import say
 from puna.domain.model_list import RemovedModel
 from puna.model_client import connect_models
 from puna.paths import Paths
@@ -37,7 +38,7 @@ def _command(
     client = connect_models(Paths.for_user())
     for name in names:
         removed = client.remove_model(name)
-        typer.echo(msgspec.json.encode(removed) if json else describe_removal(removed))
+        typer.echo(msgspec.json.encode(removed)) if json else say(describe_removal(removed))
 
 
 def describe_removal(removed: RemovedModel) -> str:

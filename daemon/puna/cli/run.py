@@ -1,9 +1,7 @@
 """`puna run`: a chat in the terminal, or one answer for a script."""
 
-import io
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +15,7 @@ from puna.paths import Paths
 from puna.supervision import StartOutcome, start_daemon
 from puna.terminal.conversation import Conversation
 from puna.terminal.options import OPTIONS, ChatOptions, set_option
+from puna.terminal.safe_text import to_utf8_text
 from puna.terminal.saved import read_format
 
 _HELP = f"""
@@ -64,14 +63,11 @@ def _command(
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Do not render Markdown.")] = False,
 ) -> None:
-    given = [f"system={system}"] if system else []
+    given = [f"system={to_utf8_text(system)}"] if system else []
     given += [f"format={format_}"] if format_ else []
     given += [] if think is None else [f"think={'on' if think else 'off'}"]
     given += ["markdown=off"] if plain else []
-    conversation = Conversation(
-        model=to_model_name(model), options=parse_options([*given, *(settings or [])])
-    )
-    _use_readable_output()
+    conversation = Conversation(model=model, options=parse_options([*given, *(settings or [])]))
     if prompt or not sys.stdin.isatty() or not sys.stdout.isatty():
         _answer(conversation, prompt or [])
     else:
@@ -92,19 +88,13 @@ def parse_options(texts: Sequence[str]) -> ChatOptions:
     return options
 
 
-def to_model_name(given: str) -> str:
-    """Return the name for the daemon, which runs in another folder: the whole path of a file that is here."""
-    file = Path(given).expanduser()
-    return str(file.absolute()) if given.lower().endswith(".gguf") and file.is_file() else given
-
-
 def _answer(conversation: Conversation, words: list[str]) -> None:
     from puna.terminal.answer_view import AnswerView, PlainView
     from puna.terminal.models import TerminalModels
     from puna.terminal.screen import Screen
     from puna.terminal.single_answer import answer_once, read_prompt
 
-    question = read_prompt(words, sys.stdin)
+    question = read_prompt([to_utf8_text(word) for word in words], sys.stdin)
     models = TerminalModels(find_daemon)
     asked = conversation.with_model(models.ensure(conversation.model)).asking(question)
     view: AnswerView
@@ -139,10 +129,3 @@ def find_daemon() -> Endpoint:
     if start.outcome is StartOutcome.STARTED:
         complain(f"Puna was started and runs at {start.endpoint.url}; `puna stop` ends it.")
     return start.endpoint
-
-
-def _use_readable_output() -> None:
-    """Have characters that the terminal cannot show replaced, instead of failing in the middle of an answer."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")

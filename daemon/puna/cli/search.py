@@ -6,9 +6,11 @@ import msgspec
 import typer
 
 from puna.cli.figures import print_table, show_count, show_size
+from puna.cli.outcome import say
 from puna.domain.hub_offers import Fit, RepoOffer, VariantOffer
 from puna.model_client import connect_models
 from puna.paths import Paths
+from puna.terminal.redrawing import waiting
 
 _HELP = """
 
@@ -33,15 +35,17 @@ def _command(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=30, help="How many to show.")] = 10,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    found = connect_models(Paths.for_user()).search(" ".join(words or ()), limit)
+    client = connect_models(Paths.for_user())
+    with waiting("Asking the Hub ..."):
+        found = client.search(" ".join(words or ()), limit)
     if json:
         typer.echo(msgspec.json.encode({"results": found}))
     elif not found:
-        typer.echo("The Hub has no GGUF models of this name; try fewer words.")
+        say("The Hub has no GGUF models of this name; try fewer words.")
     else:
         columns = ("repository", "parameters", "downloads", "licence", "takes", "size", "fits")
         print_table(columns, list(map(offer_row, found)))
-        typer.echo("`puna pull REPOSITORY` downloads one, `puna show REPOSITORY` tells more.")
+        say("`puna pull REPOSITORY` downloads one, `puna show REPOSITORY` tells more.")
 
 
 def offer_row(offer: RepoOffer) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ Every setting has a flag here; a flag wins over the environment, that over the s
 Examples:
   puna serve
   puna serve --port 8080
-  puna serve --model ~/models/qwen2.5-7b-instruct-q4_k_m.gguf --context-length 8192
+  puna serve --model ~/models/qwen2.5-7b-q4_k_m.gguf --context-length 8192
   puna serve --model-folder ~/models --no-load-on-start --log-level debug
 """
 

@@ -1,12 +1,13 @@
 """`puna config`: show and change settings."""
 
 import os
-import sys
 from typing import Annotated
 
 import msgspec
 import typer
 
+from puna.cli.figures import print_table
+from puna.cli.outcome import complain, say
 from puna.config import Resolved, Source, all_settings, find_setting, load
 from puna.config.values import show
 from puna.paths import Paths
@@ -24,7 +25,18 @@ Examples:
   puna config unset port
 """
 
-_Name = Annotated[str, typer.Argument(help="Name of the setting, as `puna config list` shows it.")]
+
+def complete_setting(incomplete: str) -> list[str]:
+    """Return the settings whose names begin so."""
+    return [name for name in all_settings() if name.startswith(incomplete)]
+
+
+_Name = Annotated[
+    str,
+    typer.Argument(
+        help="Name of the setting, as `puna config list` shows it.", autocompletion=complete_setting
+    ),
+]
 
 
 def add_to(app: typer.Typer, summary: str) -> None:
@@ -43,9 +55,9 @@ def _list(json: Annotated[bool, typer.Option("--json", help="Print one JSON obje
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(to_table(resolved)), indent=2))
     else:
-        _print_table(resolved)
+        print_table(("setting", "value", "from"), setting_rows(resolved))
     for warning in resolved.warnings:
-        typer.echo(f"puna: {warning}", err=True)
+        complain(warning)
 
 
 def to_table(resolved: Resolved) -> dict[str, dict[str, object]]:
@@ -57,15 +69,12 @@ def to_table(resolved: Resolved) -> dict[str, dict[str, object]]:
     }
 
 
-def _print_table(resolved: Resolved) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("setting", "value", "from", box=None)
-    for name, origin in resolved.origins.items():
-        value = show(getattr(resolved.settings, name))
-        table.add_row(name, value or "none", origin.place or origin.source.value)
-    Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)
+def setting_rows(resolved: Resolved) -> list[tuple[str, str, str]]:
+    """Return the cells of each setting's row."""
+    return [
+        (name, show(getattr(resolved.settings, name)) or "none", origin.place or origin.source.value)
+        for name, origin in resolved.origins.items()
+    ]
 
 
 def _get(name: _Name) -> None:
@@ -81,7 +90,7 @@ def _set(
 
     file = Paths.for_user().config_file
     value = set_value(file, name, values)
-    typer.echo(f"{name} is {show(value) or 'none'} in {file}, from the next start on.")
+    say(f"{name} is {show(value) or 'none'} in {file}, from the next start on.")
     _warn_of_environment(name)
 
 
@@ -90,7 +99,7 @@ def _unset(name: _Name) -> None:
 
     file = Paths.for_user().config_file
     removed = unset_value(file, name)
-    typer.echo(f"{name} is no longer in {file}." if removed else f"{name} does not stand in {file}.")
+    say(f"{name} is no longer in {file}." if removed else f"{name} does not stand in {file}.")
 
 
 def _path() -> None:
@@ -100,7 +109,7 @@ def _path() -> None:
 def _warn_of_environment(name: str) -> None:
     origin = _load().origins[name]
     if origin.source is Source.ENVIRONMENT:
-        typer.echo(f"puna: {all_settings()[name].variable} is set in the environment and wins.", err=True)
+        complain(f"{all_settings()[name].variable} is set in the environment and wins.")
 
 
 def _load() -> Resolved:

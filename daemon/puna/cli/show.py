@@ -7,14 +7,16 @@ from typing import Annotated
 import msgspec
 import typer
 
-from puna.cli.figures import print_table, show_count, show_size, show_time
+from puna.cli.figures import in_columns, print_table, show_count, show_size, show_time
 from puna.cli.model_names import complete_model
+from puna.cli.outcome import say
 from puna.cli.search import fit_mark
 from puna.domain.hub_offers import ModelPage
 from puna.domain.model_list import ListedModel
 from puna.errors import PunaError
 from puna.model_client import ModelClient, connect_models
 from puna.paths import Paths
+from puna.terminal.redrawing import waiting
 
 _HELP = """
 
@@ -42,7 +44,7 @@ def _command(
 ) -> None:
     client = connect_models(Paths.for_user())
     here = None if hub or card else _find_here(client, name)
-    page = client.page(name) if here is None else None
+    page = _ask_hub(client, name) if here is None else None
     if json:
         typer.echo(msgspec.json.encode(here or page))
     elif here is not None:
@@ -59,6 +61,11 @@ def _find_here(client: ModelClient, name: str) -> ListedModel | None:
         if "/" not in name and ":" not in name:
             raise
         return None
+
+
+def _ask_hub(client: ModelClient, name: str) -> ModelPage:
+    with waiting("Asking the Hub ..."):
+        return client.page(name)
 
 
 def model_facts(model: ListedModel) -> list[tuple[str, str]]:
@@ -106,9 +113,14 @@ def page_facts(page: ModelPage) -> list[tuple[str, str]]:
     ]
 
 
+def _print_facts(facts: Iterable[tuple[str, str]]) -> None:
+    for line in in_columns(facts):
+        say(line)
+
+
 def _print_page(page: ModelPage, *, with_card: bool) -> None:
     _print_facts(page_facts(page))
-    typer.echo()
+    say("")
     rows = [
         (
             variant.name,
@@ -120,27 +132,24 @@ def _print_page(page: ModelPage, *, with_card: bool) -> None:
     ]
     print_table(("puna pull", "size", "fits", ""), rows)
     if with_card:
-        typer.echo()
+        say("")
         _print_card(page.card or "The repository has no card.")
 
 
 def _print_card(card: str) -> None:
+    """Print a card as it is, or rendered where somebody looks at it."""
     if not sys.stdout.isatty():
         typer.echo(card)
         return
     from rich.console import Console
-    from rich.markdown import Markdown
 
-    Console().print(Markdown(_without_header(card)))
+    from puna.terminal.markdown import ChatMarkdown
+    from puna.terminal.safe_text import to_safe_text
+
+    Console().print(ChatMarkdown(to_safe_text(_without_header(card))))
 
 
 def _without_header(card: str) -> str:
     """Return a card without the YAML at its top."""
     parts = card.split("---\n", 2)
     return parts[2] if card.startswith("---\n") and len(parts) == 3 else card
-
-
-def _print_facts(facts: Iterable[tuple[str, str]]) -> None:
-    for name, value in facts:
-        if value:
-            typer.echo(f"{name:14} {value}")

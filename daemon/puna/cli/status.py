@@ -1,12 +1,12 @@
 """`puna status`."""
 
-import sys
 from typing import Annotated
 
 import msgspec
 import typer
 
-from puna.cli.outcome import ExitCode
+from puna.cli.figures import print_table
+from puna.cli.outcome import ExitCode, say
 from puna.client import ControlClient, DaemonStatus, ModelStatus, probe
 from puna.instance import Presence
 from puna.paths import Paths
@@ -18,7 +18,7 @@ _HELP = """
 \b
 Examples:
   puna status
-  puna status --json        for programs; {"state": "running", "address": ..., "models": [...]}
+  puna status --json        for programs; {"state": "running", "models": ...}
 
 Exit code 0 when Puna runs and answers, 3 when it does not run, 4 when it runs but does not answer.
 """
@@ -36,12 +36,12 @@ def _command(
     match found.presence:
         case Presence.RUNNING if found.endpoint is not None:
             status = ControlClient(found.endpoint).status()
-            _print_json("running", status) if json else _print_table(found.endpoint.url, status)
+            _print_json("running", status) if json else _print_status(found.endpoint.url, status)
         case Presence.STARTING:
-            _print_json("starting") if json else typer.echo("Puna is starting, or does not answer.")
+            _print_json("starting") if json else say("Puna is starting, or does not answer.")
             raise typer.Exit(ExitCode.NOT_ANSWERING)
         case _:
-            _print_json("stopped") if json else typer.echo("Puna does not run; `puna start` starts it.")
+            _print_json("stopped") if json else say("Puna does not run; `puna start` starts it.")
             raise typer.Exit(ExitCode.NOT_RUNNING)
 
 
@@ -50,23 +50,18 @@ def _print_json(state: str, status: DaemonStatus | None = None) -> None:
     typer.echo(msgspec.json.encode({"state": state, **details}))
 
 
-def _print_table(url: str, status: DaemonStatus) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    typer.echo(
+def _print_status(url: str, status: DaemonStatus) -> None:
+    say(
         f"Puna {status.version} runs at {url} (process {status.pid}), for {show_duration(status.uptime_s)}, "
         f"with {status.requests} requests."
     )
     if status.organisation:
-        typer.echo(f"The default organisation is {status.organisation}.")
+        say(f"The default organisation is {status.organisation}.")
     if not status.models:
-        typer.echo("No model is loaded; the first request loads one.")
+        say("No model is loaded; the first request loads one.")
         return
-    table = Table("model", "state", "busy", "waiting", "context", "threads", "runs on", "tokens", box=None)
-    for model in status.models:
-        table.add_row(*model_row(model))
-    Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)
+    columns = ("model", "state", "busy", "waiting", "context", "threads", "runs on", "tokens")
+    print_table(columns, list(map(model_row, status.models)))
 
 
 def model_row(model: ModelStatus) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from puna.supervision import Stop, StopOutcome, stop_daemon
 
 _HELP = """
 
-Open requests get the time of the setting drain_timeout_s to finish. When Puna takes longer than --timeout,
-its process is ended; that process only. That nothing runs is no error.
+Open requests get the time of the setting drain_timeout_s to finish. When Puna takes longer than it said, or than
+--timeout, its process is ended; that process only. That nothing runs is no error.
 
 \b
 Examples:
@@ -27,8 +27,13 @@ def add_to(app: typer.Typer, summary: str) -> None:
 
 def _command(
     timeout: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long to wait before the process is ended.")
-    ] = 30,
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="How long to wait before the process is ended; without it, as long as it says that it needs.",
+        ),
+    ] = None,
 ) -> None:
     stop = stop_daemon(Paths.for_user(), timeout)
     if stop.outcome is StopOutcome.FAILED:

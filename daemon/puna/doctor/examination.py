@@ -11,7 +11,7 @@ import puna
 from puna import client
 from puna.doctor import daemon, engine, hub, machine, models, places, tokens
 from puna.doctor.configuration import Configuration, judge_settings, look_at_settings
-from puna.doctor.finding import Finding, Report, Section, make_report, problem
+from puna.doctor.finding import Finding, Report, Section, begin_upper, make_report, problem
 from puna.doctor.patience import run_bounded
 from puna.domain.hardware import Hardware, LlamaBuild
 from puna.domain.models import ModelEntry
@@ -154,6 +154,9 @@ async def _guarded(section: Section, look: Awaitable[Part]) -> Part:
     """Turn what breaks or hangs a look into a finding: the others must be shown all the same."""
     try:
         return await look
+    except PunaError as error:
+        fact, _, advice = error.message.partition(": ")
+        return Part([problem(section, "look", fact, begin_upper(advice or fact))])
     except Exception as error:  # noqa: BLE001 - a doctor that dies of what it looks at is of no use
         text = f"could not be looked at ({type(error).__name__}: {error})"
         advice = "Run it again; if it stays so, report this as a mistake in Puna."

@@ -1,5 +1,6 @@
 """Folders that Puna writes to, the disks behind them, and files that only this user may read."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -127,7 +128,10 @@ def _judge_disk(disk: Disk) -> Finding:
 
 def _nearest(path: Path) -> Path:
     """Return the path, or the first above it that exists, which need not be a folder. Raises `OSError`."""
-    return next(each for each in (path, *path.parents) if each.exists())
+    for each in (path, *path.parents):
+        if each.exists():
+            return each
+    raise FileNotFoundError(errno.ENOENT, "there is no such drive")
 
 
 def _is_open(file: Path) -> bool:

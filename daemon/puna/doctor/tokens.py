@@ -23,6 +23,8 @@ class Tokens(Struct, frozen=True, kw_only=True):
     ngrok: str | None = None
     ngrok_module: str | None = None
     """Version of the module; None where it is not installed."""
+    damaged_file: Path | None = None
+    """Puna's secret file, where it cannot be understood: then none of its tokens and keys counts."""
 
 
 class _Secrets(Struct, frozen=True):
@@ -35,6 +37,7 @@ def look_at_tokens(token_file: Path, secrets_file: Path, environ: Mapping[str, s
         hugging_face=_hugging_face(token_file, secrets_file, environ),
         ngrok=_ngrok(secrets_file, environ),
         ngrok_module=_version_of("ngrok"),
+        damaged_file=secrets_file if _is_damaged(secrets_file) else None,
     )
 
 
@@ -43,9 +46,17 @@ def judge_tokens(tokens: Tokens) -> list[Finding]:
     hub = (
         f"from {tokens.hugging_face}"
         if tokens.hugging_face
-        else "none; only gated and private models need one"
+        else "none; only gated and private models need one, which `puna login` keeps"
     )
-    return [ok(Section.NETWORK, "Hub token", hub), _judge_tunnel(tokens)]
+    return [ok(Section.NETWORK, "Hub token", hub), _judge_tunnel(tokens), *_judge_file(tokens.damaged_file)]
+
+
+def _judge_file(damaged: Path | None) -> list[Finding]:
+    if damaged is None:
+        return []
+    text = f"{damaged} is damaged, so its tokens and the keys of remote models do not count"
+    advice = f"Correct {damaged}, which must be JSON, or remove it and keep the token anew: puna login"
+    return [warning(Section.NETWORK, "secrets", text, advice)]
 
 
 def _judge_tunnel(tokens: Tokens) -> Finding:
@@ -76,6 +87,16 @@ def _ngrok(secrets_file: Path, environ: Mapping[str, str]) -> str | None:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     return str(secrets_file) if secrets.ngrok_token.strip() else None
+
+
+def _is_damaged(file: Path) -> bool:
+    try:
+        msgspec.json.decode(file.read_bytes(), type=dict[str, object])
+    except OSError:
+        return False  # it is not there, or the line about its folder says why it cannot be read
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return True
+    return False
 
 
 def _version_of(module: str) -> str | None:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from puna.errors import PunaError
+from puna.errors import NotRunningError, PunaError
 from puna.terminal.http_door import StreamingReply
-from puna.terminal.wire import Event, decode_event
+from puna.terminal.wire import Ended, Event, decode_event
+
+_BROKEN_OFF = "The answer broke off: Puna stopped in the middle of it; ask again."
 
 
 class _Failed(Struct, frozen=True):
@@ -64,10 +66,12 @@ class AnswerStream:
 
     def _read(self) -> None:
         """Queue the events and one end, which is a failure or not."""
+        is_whole = False
         try:
             for line in self._reply.lines():
                 for event in decode_event(line):
                     self._queue.put(event)
+                    is_whole = is_whole or isinstance(event, Ended)
         except PunaError as error:
             self._queue.put(_Failed(error))
         except Exception as error:  # noqa: BLE001 - a thread's end must be told to who waits for it
@@ -75,4 +79,6 @@ class AnswerStream:
                 _Failed(PunaError(f"Reading the answer failed ({type(error).__name__}: {error})."))
             )
         else:
-            self._queue.put(_Over())
+            # A daemon that is killed closes its connections as one that has said everything does.
+            is_expected = is_whole or self._reply.is_closed
+            self._queue.put(_Over() if is_expected else _Failed(NotRunningError(_BROKEN_OFF)))

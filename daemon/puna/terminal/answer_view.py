@@ -76,7 +76,8 @@ class LiveView:
         """Show a line that the first words of the answer replace."""
         if not self._has_begun:
             width, height = self._width_and_height()
-            self._write(self._painter.frame(self._renderer.note(note, width), width, height))
+            lines = self._renderer.note(to_safe_text(note), width)
+            self._write(self._painter.frame(lines, width + 1, height))
 
     def think(self, text: str) -> None:
         """Take more of the reasoning."""
@@ -98,7 +99,8 @@ class LiveView:
         if self._has_begun:
             self._write(self._painter.end())
         else:
-            self._write(self._painter.clear())
+            width, height = self._width_and_height()
+            self._write(self._painter.clear(width + 1, height))
 
     def _take(self, text: str, *, is_thought: bool) -> None:
         if self._has_begun and is_thought is not self._is_thought and self._text.strip():

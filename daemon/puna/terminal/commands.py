@@ -19,7 +19,7 @@ class Say(Struct, frozen=True):
 
 
 class SetOption(Struct, frozen=True):
-    """Change an option; without a name, show all."""
+    """Change an option; without a value, show it; without a name, show all."""
 
     name: str = ""
     value: str = ""
@@ -103,8 +103,8 @@ def parse_command(line: str) -> Command | None:
 def _parse(word: str, rest: str) -> Command:
     match word:
         case "set":
-            name, _, value = rest.partition(" ")
-            return SetOption(name.lower(), _set_value(name, value))
+            name, *value = rest.split(maxsplit=1) or [""]
+            return SetOption(name.lower(), to_message(*value) if value else "")
         case "show":
             return Show()
         case "save":
@@ -121,12 +121,6 @@ def _parse(word: str, rest: str) -> Command:
             return Leave()
         case _:
             raise InvalidRequestError(f"There is no command /{word}; /help lists them.")
-
-
-def _set_value(name: str, value: str) -> str:
-    if name and not value.strip():
-        raise InvalidRequestError(f"Type /set {name} VALUE, or /set {name} default; /show tells what it is.")
-    return to_message(value) if name else ""
 
 
 def _needed(word: str, rest: str) -> str:

@@ -2,12 +2,16 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Protocol
 
 from puna.domain.downloads import Download, DownloadState
 from puna.errors import PunaError
+from puna.terminal.redrawing import can_redraw, waiting
 
 _MB = 1_000_000
+_BESIDE_THE_NAME = 50
+"""Columns for bar, size, rate and time."""
 
 
 class Downloads(Protocol):
@@ -30,8 +34,9 @@ def bring(
     Raises `PunaError` for one that fails or was stopped elsewhere. Ctrl-C calls `on_interrupt` and is raised; the
     daemon goes on downloading unless that stops it.
     """
-    last = begun = downloads.begin(name)
-    bar = _Bar(begun) if sys.stderr.isatty() else _Lines(begun)
+    with waiting(f"Looking for {name} on the Hub ..."):
+        last = begun = downloads.begin(name)
+    bar = _Bar(begun) if can_redraw(sys.stderr) else _Lines(begun)
     try:
         with bar:
             for last in downloads.follow(begun) if begun.is_open else ():
@@ -47,34 +52,36 @@ def bring(
 def _why(download: Download) -> str:
     if download.error:
         return download.error
+    if download.is_open:
+        return (
+            f"Puna stopped. The download of {download.name} goes on when it runs again; "
+            f"`puna pull {download.name}` shows it."
+        )
     return f"The download of {download.name} was {download.state.value}; `puna pull {download.name}` goes on with it."
 
 
 class _Bar:
-    """A progress bar."""
+    """A progress bar, below the name where that leaves too little room for it."""
 
     def __init__(self, begun: Download) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[pace]}", markup=False),
             console=Console(stderr=True),
         )
-        self._task = self._progress.add_task(begun.name, total=begun.size_bytes or None)
+        self._name = begun.name
+        self._is_beside = len(begun.name) + _BESIDE_THE_NAME <= self._progress.console.width
+        self._task = self._progress.add_task("", total=begun.size_bytes or None, pace="")
+        self.show(begun)
 
     def __enter__(self) -> None:
+        if not self._is_beside:
+            self._progress.console.print(self._name, markup=False, highlight=False, soft_wrap=True)
         self._progress.start()
 
     def __exit__(self, *_: object) -> None:
@@ -83,13 +90,23 @@ class _Bar:
     def show(self, download: Download) -> None:
         """Show a state."""
         note = next((file.note for file in download.files if file.note), "")
-        description = f"{download.name} ({note})" if note else download.name
+        parts = (self._name if self._is_beside else "", f"({note})" if note else "")
         self._progress.update(
             self._task,
             completed=download.done_bytes,
             total=download.size_bytes or None,
-            description=description,
+            description=" ".join(filter(None, parts)),
+            pace=pace(download),
         )
+
+
+def pace(download: Download) -> str:
+    """Return how fast it goes and the time left, as far as they are known: `1.3 MB/s 0:00:05`."""
+    from rich.filesize import decimal
+
+    rate = f"{decimal(int(download.rate_bytes_s))}/s" if download.rate_bytes_s else ""
+    left = str(timedelta(seconds=round(download.time_left_s))) if download.time_left_s is not None else ""
+    return f"{rate} {left}".strip()
 
 
 class _Lines:

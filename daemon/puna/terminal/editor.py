@@ -11,9 +11,15 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from puna.terminal.history import HistoryFile
 from puna.terminal.lines import is_complete
+from puna.terminal.safe_text import to_utf8_text
 
 PROMPT = ">>> "
 _FURTHER = "... "
+
+
+def _continuation(_width: int, _line_number: int, wraps: int) -> str:
+    """Return what stands before a further line; nothing where only the terminal's edge broke one."""
+    return "" if wraps else _FURTHER
 
 
 class Editor(Protocol):
@@ -36,7 +42,7 @@ class LineEditor:
         self._session: PromptSession[str] = PromptSession(
             PROMPT,
             multiline=True,
-            prompt_continuation=_FURTHER,
+            prompt_continuation=_continuation,
             history=InMemoryHistory(history.read()),
             completer=_SlashCompleter(complete),
             complete_while_typing=False,
@@ -47,7 +53,7 @@ class LineEditor:
 
     def read(self) -> str:
         """Return what was typed. Raises `EOFError` at Ctrl-D and `KeyboardInterrupt` at Ctrl-C."""
-        text = self._session.prompt()
+        text = to_utf8_text(self._session.prompt())
         self._history.add(text)
         return text
 

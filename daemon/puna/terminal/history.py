@@ -9,6 +9,7 @@ import msgspec
 from puna.errors import DaemonError
 from puna.files import make_private_folder, write_private
 from puna.paths import Paths
+from puna.terminal.safe_text import to_utf8_text
 
 LIMIT = 1000
 _SLACK = 200
@@ -26,7 +27,7 @@ def encode_entry(text: str) -> bytes | None:
     """Return the line for what was typed; None where it is not kept: when it begins with a space, or is too long."""
     if not text.strip() or text.startswith(" "):
         return None
-    line = msgspec.json.encode(text.encode("utf-8", "replace").decode()) + b"\n"
+    line = msgspec.json.encode(to_utf8_text(text)) + b"\n"
     return line if len(line) <= _LONGEST_BYTES else None
 
 

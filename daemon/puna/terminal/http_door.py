@@ -27,6 +27,11 @@ class StreamingReply:
         self._sock = sock
         self._is_closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._is_closed
+
     def lines(self) -> Iterator[bytes]:
         """Yield the lines. Raises `PunaError` when the daemon refuses, `NotRunningError` when it goes away.
 

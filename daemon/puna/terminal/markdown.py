@@ -4,6 +4,7 @@ HTML stays readable text, single line ends are kept (poems, addresses), code is 
 copied, headings stand on the left, and addresses are shown instead of hidden behind their text.
 """
 
+import io
 import itertools
 from typing import ClassVar
 
@@ -77,7 +78,7 @@ def blocks_of(text: str) -> list[str]:
 
     All but the last one are final, whatever text comes after it.
     """
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline="\n"))  # as the parser counts them: by no other line end
     begins = [token.map[0] for token in _PARSER.parse(text) if token.level == 0 and token.map is not None]
     bounds = [0, *dict.fromkeys(begins[1:]), len(lines)]
     return ["".join(lines[begin:end]) for begin, end in itertools.pairwise(bounds)] if text else []

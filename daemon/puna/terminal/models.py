@@ -5,11 +5,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from puna.domain.downloads import Download
-from puna.errors import PunaError
+from puna.errors import ModelNotFoundError, PunaError
 from puna.instance import Endpoint
 from puna.model_client import ModelClient
 from puna.terminal.daemon import ChatDaemon, FindDaemon
 from puna.terminal.download import Downloads, bring
+from puna.terminal.saved import file_of
+
+_PATHS = ("./", "../", "~", ".\\", "..\\")
+"""How a path begins that is none from the root."""
 
 
 class PausableDownloads(Downloads, Protocol):
@@ -32,8 +36,9 @@ class TerminalModels(ChatDaemon):
     def ensure(self, name: str) -> str:
         """Return the name to ask for when the model is on this machine, after a download where needed.
 
-        Ctrl-C pauses the download. Raises `PunaError`.
+        A file is named as from this program's folder. Ctrl-C pauses the download. Raises `PunaError`.
         """
+        name = to_model_name(name)
         if self.has_model(name):
             return name
         downloads = self._downloads_of(self.endpoint)
@@ -46,6 +51,21 @@ class TerminalModels(ChatDaemon):
             return self.models()
         except PunaError:
             return ()
+
+
+def to_model_name(given: str) -> str:
+    """Return the name for the daemon, which runs in another folder: the whole path of a file that is here.
+
+    Raises `ModelNotFoundError` for a path, which no other name can be, where no file is.
+    """
+    if not given.lower().endswith(".gguf"):
+        return given
+    file = file_of(given)
+    if file.is_file():
+        return str(file.absolute())
+    if given.startswith(_PATHS) or file.is_absolute():
+        raise ModelNotFoundError(f"There is no file {file}; `puna ls` shows the models that are here.")
+    return given
 
 
 def _pause(downloads: PausableDownloads, download: Download) -> None:

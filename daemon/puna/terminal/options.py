@@ -126,11 +126,17 @@ OPTIONS: dict[str, Option] = {
 }
 
 
-def set_option(options: ChatOptions, name: str, text: str) -> ChatOptions:
-    """Return the options with one changed; `default` puts it back. Raises `InvalidRequestError`."""
+def find_option(name: str) -> Option:
+    """Return an option. Raises `InvalidRequestError` with the names that there are."""
     option = OPTIONS.get(name.lower())
     if option is None:
         raise InvalidRequestError(f"There is no option {name}; there are {', '.join(OPTIONS)}.")
+    return option
+
+
+def set_option(options: ChatOptions, name: str, text: str) -> ChatOptions:
+    """Return the options with one changed; `default` puts it back. Raises `InvalidRequestError`."""
+    option = find_option(name)
     given = text.strip()
     if given.lower() in _UNSET:
         return msgspec.structs.replace(options, **{name.lower(): getattr(ChatOptions(), name.lower())})

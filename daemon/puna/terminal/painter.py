@@ -50,10 +50,12 @@ class Painter:
         is_open, self._shown = bool(self._shown), []
         return "\n" if is_open else ""
 
-    def clear(self) -> str:
-        """Return what removes the frame, with the cursor where it began; for frames of one row."""
+    def clear(self, width: int, height: int) -> str:
+        """Return what removes the frame, as far as it is on the screen, with the cursor where it began."""
+        up = min(_height(self._shown, width), height) - 1
         is_open, self._shown = bool(self._shown), []
-        return "\r\x1b[J" if is_open else ""
+        move = f"\x1b[{up}A\r" if up > 0 else "\r"
+        return f"{move}\x1b[J" if is_open else ""
 
     def _first_to_write(self, new: Sequence[Line], width: int, height: int) -> tuple[int, int]:
         """Return the first line to write, and how many rows above the cursor it begins."""

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator
 
+from rich.cells import cell_len
 from rich.console import COLOR_SYSTEMS, Console, RenderableType
 from rich.segment import Segment
 from rich.style import Style
@@ -50,10 +51,14 @@ class Renderer:
         return list(joined([block for block in blocks if block]))
 
     def _block(self, block: ChatMarkdown, width: int) -> list[Line]:
-        """Leave wrapping the lines of code to the terminal, so that a copy of them is whole."""
+        """Leave wrapping the lines of code to the terminal, so that a copy of them is whole.
+
+        How many rows that makes is known of characters of one cell each: before a wide one a row may end early.
+        """
         if block.is_code:
             lines = self._render(block, _ENDLESS)
-            if all(line.cells <= _WRAPPED_ROWS * width for line in lines):
+            longest = max((line.cells for line in lines), default=0)
+            if longest <= width or (longest <= _WRAPPED_ROWS * width and _has_equal_cells(block.markup)):
                 return lines
         return self._render(block, width)
 
@@ -91,6 +96,11 @@ class Renderer:
             for segment in kept
         )
         return Line(text, sum(segment.cell_length for segment in kept))
+
+
+def _has_equal_cells(text: str) -> bool:
+    """Return whether each character takes one column of a terminal."""
+    return text.isascii() or all(mark.isspace() or cell_len(mark) == 1 for mark in text)
 
 
 def joined(blocks: Iterable[list[Line]]) -> Iterator[Line]:

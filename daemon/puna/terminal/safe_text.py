@@ -1,5 +1,7 @@
-"""Text from a model, made safe for a terminal: it must not move the cursor, set the title or answer questions."""
+"""Text made safe: for a terminal, which it must not steer, and from one, for programs that take UTF-8."""
 
+_HALVES: dict[int, str | None] = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+"""Halves of character pairs, which no encoding of a terminal can write."""
 _KEPT = {"\n", "\t"}
 _PICTURES = 0x2400
 """Where Unicode has a visible picture for each control character."""
@@ -12,8 +14,9 @@ def _pictures() -> dict[int, str | None]:
     table |= {ord(kept): kept for kept in _KEPT}
     # A lone carriage return would overwrite its line, and the one of CR LF is the line's end anyway.
     table[ord("\r")] = None
-    # Half of a character pair, which no encoding of a terminal can write.
-    return table | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+    # Unicode's own line ends: terminals show nothing there, and Markdown's parser knows none but the usual one.
+    table |= dict.fromkeys((0x2028, 0x2029), "\n")
+    return table | _HALVES
 
 
 _TABLE = _pictures()
@@ -22,3 +25,8 @@ _TABLE = _pictures()
 def to_safe_text(text: str) -> str:
     """Return the text with control characters made visible; line ends and tabs stay. Works piece by piece."""
     return text.translate(_TABLE)
+
+
+def to_utf8_text(typed: str) -> str:
+    """Return what was typed without bytes that are no UTF-8, which Python keeps as halves of character pairs."""
+    return typed.translate(_HALVES)

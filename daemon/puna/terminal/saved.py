@@ -95,14 +95,24 @@ def read_conversation(file: Path, current: Conversation) -> Conversation:
         raise InvalidRequestError(f"{file} holds no conversation ({error}).") from error
 
 
+def file_of(text: str) -> Path:
+    """Return the file that somebody named, `~` included. Raises `InvalidRequestError`."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InvalidRequestError(
+            f"{text} is in the home folder of nobody here; type its whole path."
+        ) from error
+
+
 def read_format(text: str) -> str:
     """Return what `/set format` means: the content of the file that is named, else the text as it stands.
 
     Raises `InvalidRequestError`.
     """
-    file = Path(text).expanduser()
+    file = file_of(text) if text.endswith(".json") else None
     try:
-        if not text.endswith(".json") or not file.is_file():
+        if file is None or not file.is_file():
             return text
         return json.dumps(json.loads(_read(file)), separators=(",", ":"))
     except (OSError, ValueError, RecursionError) as error:

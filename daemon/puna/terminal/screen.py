@@ -41,6 +41,7 @@ class Screen:
     def table(self, rows: Iterable[Sequence[str]]) -> None:
         """Print lines in columns."""
         table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(no_wrap=True)
         for row in rows:
             table.add_row(*(Text(to_safe_text(cell)) for cell in row))
         self._console.print(table)

@@ -1,5 +1,6 @@
 """The chat: reads what is typed, does what it says, until the user leaves."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, assert_never
@@ -25,7 +26,7 @@ from puna.terminal.commands import (
 from puna.terminal.conversation import Conversation
 from puna.terminal.daemon import LoadingModel
 from puna.terminal.editor import Editor
-from puna.terminal.options import OPTIONS, set_option, show_option
+from puna.terminal.options import OPTIONS, find_option, set_option, show_option
 from puna.terminal.screen import Screen
 
 
@@ -75,13 +76,11 @@ class Session:
         )
         while self._is_open:
             try:
-                line = self._editor.read()
+                self._take(self._editor.read())
             except EOFError:
                 return
             except KeyboardInterrupt:
                 self._screen.note("Ctrl-D or /bye leaves.")
-                continue
-            self._take(line)
 
     def _take(self, line: str) -> None:
         """Do what a line says. What fails is told, and the chat goes on."""
@@ -93,6 +92,11 @@ class Session:
             self._screen.complain(error.message)
         except KeyboardInterrupt:
             self._screen.note("Interrupted.")
+        except Exception as error:
+            if os.environ.get("PUNA_DEBUG"):
+                raise
+            # A mistake in showing or sending one message must not cost the conversation.
+            self._screen.complain(f"Unexpected {type(error).__name__}: {error}. This is a mistake in Puna.")
 
     def _do(self, command: Command) -> None:
         match command:
@@ -103,10 +107,10 @@ class Session:
             case Show():
                 self._show()
             case Save(file):
-                saved.write_conversation(Path(file).expanduser(), self.conversation)
+                saved.write_conversation(saved.file_of(file), self.conversation)
                 self._screen.say(f"Saved to {file}.")
             case Load(file):
-                self._load(Path(file).expanduser())
+                self._load(saved.file_of(file))
             case Clear():
                 self.conversation = self.conversation.cleared()
                 self._screen.say("Forgotten; options stay.")
@@ -148,10 +152,15 @@ class Session:
         if not name:
             self._show_options()
             return
+        if not value:
+            takes = find_option(name).takes
+            self._screen.say(f"{name} is {show_option(self.conversation.options, name)}; it takes {takes}.")
+            return
         given = saved.read_format(value) if name == "format" else value
         options = set_option(self.conversation.options, name, given)
         self.conversation = self.conversation.with_options(options)
-        self._screen.say(f"{name} is {show_option(options, name)}.")
+        value = show_option(options, name)
+        self._screen.say(f"{name} is {value}{'' if value.endswith(('.', '!', '?')) else '.'}")
 
     def _show(self) -> None:
         self._screen.table([("model", self.conversation.model), *self._facts()])

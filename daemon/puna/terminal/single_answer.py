@@ -9,6 +9,7 @@ from puna.terminal.answer_view import AnswerView
 from puna.terminal.answering import Answer, Events, figures, receive
 from puna.terminal.options import ChatOptions
 
+_BYTE_ORDER_MARK = "\ufeff"
 _LARGEST_INPUT = 64 * 1024 * 1024
 """Characters that are taken from standard input."""
 
@@ -19,7 +20,7 @@ def read_prompt(words: list[str], stdin: TextIO) -> str:
     Raises `InvalidRequestError` where there is neither.
     """
     typed = " ".join(words)
-    piped = "" if stdin.isatty() else stdin.read(_LARGEST_INPUT + 1)
+    piped = "" if stdin.isatty() else stdin.read(_LARGEST_INPUT + 1).removeprefix(_BYTE_ORDER_MARK)
     if len(piped) > _LARGEST_INPUT:
         raise InvalidRequestError(f"Standard input is longer than {_LARGEST_INPUT} characters.")
     prompt = "\n\n".join(part for part in (typed, piped.removesuffix("\n")) if part.strip())
