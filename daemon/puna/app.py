@@ -5,6 +5,7 @@ import logging
 import psutil
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 from puna.api.aitextgen.routes import DIALECT as AITEXTGEN
 from puna.api.anthropic.routes import DIALECT as ANTHROPIC
@@ -41,6 +42,8 @@ DIALECTS: tuple[Dialect, ...] = (
 
 KEEPALIVE_S = 75.0
 """How long an idle connection stays open."""
+HEADER_BYTES = 32_768
+"""The longest header: browsers send the cookies of every program on localhost, whatever its port."""
 LINGER_S = 2.0
 """How long the rest of a refused body is read and dropped, so that its sender gets to see the answer."""
 
@@ -51,7 +54,7 @@ class _ShortenMalformed(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass; those of aiohttp's parser without their traceback."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
+        if isinstance(error, HttpProcessingError | RequestPayloadError):
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             record.msg, record.args = "refused what is no sound HTTP (%s)", (type(error).__name__,)
             record.exc_info = None
@@ -98,5 +101,6 @@ def make_runner(app: web.Application, *, shutdown_timeout_s: float) -> web.AppRu
         logger=_http_log,
         keepalive_timeout=KEEPALIVE_S,
         lingering_time=LINGER_S,
+        max_field_size=HEADER_BYTES,
         shutdown_timeout=shutdown_timeout_s,
     )

@@ -5,11 +5,11 @@ exists, bind the sockets, build the services, take up the jobs that are left, fo
 old, take up downloads, deliveries to webhooks and fine-tunings, listen, write the endpoint file, catch signals,
 make the first key if somebody watches, tell who started us, load the default model in the background.
 
-Stop: listen no longer and take no new work, stop downloads, which the next start takes up, let open requests
-finish (`drain_timeout_s`), stop training, with a checkpoint from which the next start goes on, abort the tasks of
-jobs, which the next start runs again, and write the results of those that ended, end the workers, which gives open
-streams an error event, close connections, write the last counts, remove the endpoint file, close the database,
-close the log, give back the lock.
+Stop: listen no longer and take no new work, tell those who wait for a fine-tuning that it goes on later, stop
+downloads, which the next start takes up, let open requests finish (`drain_timeout_s`), stop training, with a
+checkpoint from which the next start goes on, abort the tasks of jobs, which the next start runs again, and write the
+results of those that ended, end the workers, which gives open streams an error event, close connections, write the
+last counts, remove the endpoint file, close the database, close the log, give back the lock.
 Every step is bounded in time; a second signal skips the wait.
 """
 
@@ -152,6 +152,7 @@ class Daemon:
         self._database = database
         self._keys = keys
         self._makes_first_key = makes_first_key
+        self._instance = secrets.token_hex(8)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -251,7 +252,7 @@ class Daemon:
             webhooks=webhooks,
             instructions=Instructions(state_file, state.instructions),
             admin_token=secrets.token_urlsafe(32),
-            instance=secrets.token_hex(8),
+            instance=self._instance,
             request_stop=self.request_stop,
             llama=llama,
         )
@@ -266,9 +267,10 @@ class Daemon:
 
     def _open_residency(self, catalogue: LocalCatalogue, llama: LlamaProbe) -> Coordinator:
         settings, workers = self._settings, WorkerLauncher(self._worker_options())
+        engines = UpstreamLauncher(KeySource(self._paths.secrets_file), instance=self._instance)
         return Coordinator(
             catalogue,
-            EngineLauncher(workers, UpstreamLauncher(KeySource(self._paths.secrets_file))),
+            EngineLauncher(workers, engines),
             MachineMemory(llama, self._wish(), workers.worker_pids),
             default_model=_absolute(settings.model),
             max_loaded_models=settings.max_loaded_models,
@@ -353,6 +355,7 @@ class Daemon:
         for site in list(runner.sites):
             await site.stop()
         services.jobs.stop_taking()
+        services.finetunes.stop_taking()
         services.residency.refuse_new_work()
         await services.hub.downloads.close()
         with contextlib.suppress(TimeoutError):

@@ -34,10 +34,14 @@ def key(*scopes: Scope) -> Key:
 KEYS = {"puna_infer": key(Scope.INFER), "puna_manage": key(Scope.MANAGE), "puna_train": key(Scope.TRAIN)}
 
 
-def head(peer: str = "127.0.0.1", **headers: str) -> RequestHead:
+def head(peer: str = "127.0.0.1", local: str = "127.0.0.1", **headers: str) -> RequestHead:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return RequestHead(
-        method="POST", path="/x", headers=make_headers({"Host": "localhost"} | named), peer_address=peer
+        method="POST",
+        path="/x",
+        headers=make_headers({"Host": "localhost"} | named),
+        peer_address=peer,
+        local_address=local,
     )
 
 
@@ -129,6 +133,26 @@ def test_the_admin_token_opens_everything_on_this_machine(
     assert identity.is_admin
     assert all(identity.may(scope) for scope in Scope)
     assert identity.may_use("org_of_anybody")
+
+
+@pytest.mark.parametrize("address", ["192.168.1.5", "fd00::2", "fe80::2%eth0"])
+def test_the_admin_token_holds_where_the_daemon_listens_on_another_address_of_this_machine(
+    address: str,
+) -> None:
+    from_here = find_caller(head(address, address, **BEARER(TOKEN)), KEYS.get, TOKEN)
+    assert admit(from_here, ADMIN).is_admin
+    with pytest.raises(UnauthenticatedError):
+        admit(find_caller(head(address, address), KEYS.get, TOKEN), OPEN)
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers"),
+    [("192.168.1.9", {}), ("not an address", {}), ("192.168.1.5", {"X_Forwarded_For": "192.168.1.9"})],
+)
+def test_the_admin_token_is_worth_nothing_on_another_machine(peer: str, headers: dict[str, str]) -> None:
+    caller = find_caller(head(peer, "192.168.1.5", **BEARER(TOKEN), **headers), KEYS.get, TOKEN)
+    with pytest.raises(UnauthenticatedError):
+        admit(caller, ADMIN)
 
 
 @pytest.mark.parametrize(

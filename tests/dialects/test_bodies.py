@@ -24,7 +24,7 @@ async def connection(
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             yield reader, writer
     finally:
         writer.close()
@@ -99,6 +99,16 @@ async def test_a_packed_body_is_read_and_a_damaged_one_refused(client: aiohttp.C
     async with client.post("/generate", data=b"no gzip at all", headers=headers) as answer:
         assert answer.status == 400
         assert "cannot be read" in (await answer.json())["detail"]
+
+
+@pytest.mark.parametrize("encoding", ["foo", "gzip, gzip", "br, foo"])
+async def test_a_body_in_an_unknown_encoding_is_refused(client: aiohttp.ClientSession, encoding: str) -> None:
+    headers = {"Content-Encoding": encoding}
+    async with client.post("/generate", data=b'{"prompt":"x"}', headers=headers) as answer:
+        assert answer.status == 415
+        assert (await answer.json())["detail"].startswith(
+            f"The content encoding {encoding} is not known here"
+        )
 
 
 async def test_a_body_that_stops_coming_is_given_up(
@@ -177,7 +187,7 @@ async def test_a_bad_body_is_a_400(
         b"GET / HTTP/9.9\r\n\r\n",
         b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: abc\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + b"s3cret" * 2000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + b"s3cret" * 7000 + b"\r\n\r\n",
         b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
     ids=["version", "length", "two hosts", "long header", "chunk"],
@@ -192,6 +202,52 @@ async def test_what_is_no_sound_http_is_a_400_and_one_line_in_the_log(
     assert (record.levelname, record.exc_info) == ("WARNING", None)
     assert "no sound HTTP" in record.getMessage()
     assert "s3cret" not in caplog.text
+
+
+async def test_the_cookies_of_other_programs_on_localhost_do_no_harm(daemon: RunningDaemon) -> None:
+    async with daemon.client(Cookie="session=" + 20_000 * "c") as client, client.get("/health") as answer:
+        assert answer.status == 200
+
+
+async def test_a_body_that_is_no_sound_gzip_is_a_400_without_a_traceback_in_the_log(
+    daemon: RunningDaemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    async with (
+        daemon.client() as client,
+        client.post("/generate", data=b"no gzip", headers=headers) as answer,
+    ):
+        assert answer.status == 400
+        await answer.read()
+    assert [record.exc_info for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "status", "detail"),
+    [
+        (
+            "/generate",
+            b"Origin: http://\xff.example",
+            403,
+            "Pages of http://?.example may not use this daemon",
+        ),
+        ("/v1/messages", b"Origin: http://\xff.example", 403, None),
+        (
+            "/generate",
+            b"Sec-Fetch-Site: same-origin\r\nContent-Type: \xff\xfe",
+            415,
+            "A request from a web page needs the content type application/json, not ??.",
+        ),
+    ],
+)
+async def test_bytes_of_a_header_that_are_no_text_make_no_broken_answer(
+    daemon: RunningDaemon, path: str, header: bytes, status: int, detail: str | None
+) -> None:
+    async with connection(daemon) as (reader, writer):
+        writer.write(b"POST %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n\r\n" % (path.encode(), header))
+        found, _, answer = await read_answer(reader)
+    assert found == status
+    assert detail is None or answer["detail"].startswith(detail)
 
 
 @pytest.mark.parametrize(

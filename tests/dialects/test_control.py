@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import puna
 from fakes.running_daemon import ADMIN_TOKEN, CPU_BUILD, RunningDaemon, until
 from fakes.scripted_model import Script, ScriptedLauncher
-from puna.client import ControlClient
+from puna.client import ControlClient, ModelStatus
 from puna.errors import PunaError
 from puna.instance import Endpoint
 
@@ -114,6 +115,7 @@ async def test_status_tells_of_a_load_under_way_and_of_a_failed_one(
     await until(lambda: len(daemon.services.residency.residents()) == 1)
     [model] = (await status_of(client))["models"]
     assert (model["state"], model["slots"], model["backend"]) == ("loading", None, None)
+    assert msgspec.convert(model, ModelStatus).progress == 0.25
     launcher.gate.set()
     await until(lambda: daemon.services.residency.residents()[0].error is not None)
     [model] = (await status_of(client))["models"]
@@ -122,7 +124,10 @@ async def test_status_tells_of_a_load_under_way_and_of_a_failed_one(
 
 async def test_shutdown_asks_the_daemon_to_stop(daemon: RunningDaemon, client: aiohttp.ClientSession) -> None:
     async with client.post("/puna/v1/shutdown", headers=ADMIN) as answer:
-        assert (answer.status, await answer.json()) == (200, {"status": "stopping"})
+        assert (answer.status, await answer.json()) == (
+            200,
+            {"status": "stopping", "at_most_s": 40.0},
+        )
     assert daemon.stops == ["stop"]
 
 

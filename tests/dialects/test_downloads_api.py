@@ -15,6 +15,7 @@ from fakes.scripted_model import entry_of
 from puna.api.control import following
 from puna.config import Settings
 from puna.domain.downloads import Download, DownloadState
+from puna.downloads import service as downloads_service
 from puna.keys.identity import Scope
 
 REPO = "acme/llama-GGUF"
@@ -106,20 +107,39 @@ async def test_a_stream_says_something_now_and_then(
     admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "_HEARTBEAT_S", 0.01)
-    async with asyncio.timeout(5), admin.get("/puna/v1/downloads?follow=1") as response:
-        assert await response.content.readline() == b": downloads of Puna\n"
+    async with asyncio.timeout(30), admin.get("/puna/v1/downloads?follow=1") as response:
+        assert await response.content.readline() == b": news of Puna\n"
         assert await response.content.readuntil(b": still there\n\n")
 
 
 async def test_a_stream_ends_when_the_daemon_stops(
     daemon: RunningDaemon, admin: aiohttp.ClientSession
 ) -> None:
-    async with asyncio.timeout(5), admin.get("/puna/v1/downloads?follow=1") as response:
+    async with asyncio.timeout(30), admin.get("/puna/v1/downloads?follow=1") as response:
         await response.content.readline()
         await daemon.services.hub.downloads.close()
         await response.content.read()
     refused = await ask(admin, "POST", "/puna/v1/downloads", {"model": NAME}, status=503)
     assert refused["detail"] == "Puna is stopping."
+
+
+async def test_a_question_for_the_head_of_a_stream_gets_that_alone(
+    daemon: RunningDaemon, admin: aiohttp.ClientSession
+) -> None:
+    async with asyncio.timeout(30):
+        async with admin.head("/puna/v1/downloads?follow=1") as response:
+            assert response.headers["Content-Type"].startswith("text/event-stream")
+        # Bytes of a body would be taken for the next answer on this connection.
+        await ask(admin, "GET", "/puna/v1/downloads")
+    await until(lambda: daemon.services.activity.open_requests == 0)
+
+
+async def test_who_watches_as_one_too_many_is_told_to_come_again(
+    daemon: RunningDaemon, admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads_service, "MAX_LISTENERS", 0)
+    refused = await ask(admin, "GET", "/puna/v1/downloads?follow=1", status=503)
+    assert refused["detail"] == "Too many programs watch downloads."
 
 
 async def test_a_search_tells_sizes_and_what_fits(admin: aiohttp.ClientSession, hub: FakeHub) -> None:
@@ -136,9 +156,15 @@ async def test_a_search_tells_sizes_and_what_fits(admin: aiohttp.ClientSession, 
 
 
 async def test_a_wrong_limit_is_told(admin: aiohttp.ClientSession) -> None:
-    for limit in ("0", "31", "many", "1.5"):
+    for limit, words in (
+        ("0", " from 1 to 30."),
+        ("31", " from 1"),
+        ("-1", " from 1"),
+        ("many", "."),
+        ("1.5", "."),
+    ):
         refused = await ask(admin, "GET", f"/puna/v1/hub/search?limit={limit}", status=400)
-        assert "`limit` must be a whole number" in refused["detail"]
+        assert refused["detail"].startswith(f"`limit` must be a whole number{words}")
 
 
 async def test_a_card_is_shown_with_its_repository(admin: aiohttp.ClientSession) -> None:

@@ -29,6 +29,8 @@ from puna.api.streaming import NDJSON, SSE, StreamEncoder
 from puna.app import DIALECTS
 from puna.domain.generation import TextDelta
 from puna.errors import (
+    DaemonError,
+    EngineUnusableError,
     ErrorKind,
     MethodNotAllowedError,
     OverloadedError,
@@ -62,7 +64,7 @@ def openai_text() -> StreamEncoder:
 
 def openai_response() -> StreamEncoder:
     body = ResponseBody(input="x")
-    return ResponseEncoder(to_reply(body, ResponseHead("id", "demo", 1.0)), to_wish(body), str)
+    return ResponseEncoder(to_reply(body, ResponseHead("id", "demo", 1.0)), to_wish(body), {}, str)
 
 
 STREAMS: dict[str, tuple[Callable[[], StreamEncoder], ...]] = {
@@ -159,16 +161,17 @@ def test_foreign_errors_become_ours(foreign: Exception, kind: ErrorKind) -> None
     assert translate_error(foreign).kind is kind
 
 
-def test_our_errors_stay_as_they_are() -> None:
-    error = WorkerDiedError("gone")
+@pytest.mark.parametrize("error", [WorkerDiedError("gone"), EngineUnusableError("no llama.cpp")])
+def test_our_errors_stay_as_they_are(error: PunaError) -> None:
     assert translate_error(error) is error
 
 
+@pytest.mark.parametrize("kind", [ValueError, DaemonError])
 def test_the_unexpected_is_logged_under_an_id_and_told_without_detail(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, kind: type[Exception]
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        told = translate_error(ValueError("/home/someone/secret")).message
+        told = translate_error(kind("/home/someone/secret")).message
     record = caplog.records[-1]
     error_id = told.partition("(id ")[2].rstrip(").")
     assert told == f"Internal error; see `puna logs` (id {error_id})."

@@ -15,6 +15,7 @@ from fakes.exports import SLOW, record_of
 from fakes.running_daemon import ADMIN_TOKEN, RunningDaemon, run_daemon
 from puna import launch
 from puna.domain.merging import ExportEvent
+from puna.finetune.export_turns import MAX_EXPORTS
 from puna.keys.identity import Scope
 from puna.models.header import read_model_header
 from puna.paths import Paths
@@ -77,6 +78,7 @@ async def test_an_export_tells_how_far_it_is_and_makes_a_model(
         ({"path": "merged.gguf"}, "path"),
         ({"path": "/merged.bin"}, "path"),
         ({"path": "/no/such/folder/merged.gguf"}, "folder"),
+        ({"path": f"/tmp/{'a' * 300}.gguf"}, "path"),  # noqa: S108 - nothing is written
         ({"path": "/merged.gguf", "type": "Q9"}, "type"),
         ({"path": "/merged.gguf", "merged": False}, "merged"),
     ],
@@ -128,10 +130,28 @@ async def test_a_client_that_leaves_cancels_the_export(
                 break
         assert made_in(tmp_path)
         response.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while psutil.Process().children():
             await asyncio.sleep(0.02)
     assert not made_in(tmp_path)
+
+
+async def test_exports_wait_for_each_other_and_too_many_are_told_to_come_again(
+    client: aiohttp.ClientSession, daemon: RunningDaemon, tmp_path: Path
+) -> None:
+    turns = daemon.services.adapters.exports
+    async with turns.take():
+        bodies = [{"path": str(tmp_path / f"{number}.gguf")} for number in range(MAX_EXPORTS)]
+        waiting = [await client.post(url_of(), json=body) for body in bodies[1:]]
+        assert {response.status for response in waiting} == {200}
+        async with client.post(url_of(), json=bodies[0]) as response:
+            assert response.status == 503
+            assert response.headers["Retry-After"]
+        assert not made_in(tmp_path)
+        for response in waiting[1:]:
+            response.close()
+    assert '"phase":"done"' in await waiting[0].text()
+    assert tmp_path / "1.gguf" in made_in(tmp_path)
 
 
 async def test_only_who_may_manage_exports(daemon: RunningDaemon, tmp_path: Path) -> None:

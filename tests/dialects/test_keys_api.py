@@ -66,7 +66,7 @@ async def test_a_revoked_key_is_unknown_for_the_next_request(client: aiohttp.Cli
     ("body", "words"),
     [
         ({}, "`name` is required"),
-        ({"name": ""}, "`name` must be a non-empty string"),
+        ({"name": ""}, "`name` must be a string of 1 to 100 characters"),
         ({"name": "a\nb"}, "1 to 100 printable"),
         ({"name": 1}, "`name` must be"),
         ({"name": "k", "scopes": []}, "`scopes` must be a list"),

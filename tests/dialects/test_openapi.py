@@ -283,7 +283,8 @@ def _fitting(operation: Operation) -> Any:
     """Return the example, with a model that can do what the path asks for."""
     for word, model in MODELS.items():
         if word in operation.path and isinstance(operation.example, dict):
-            return {**operation.example, "model": model}
+            field = "model_name" if "model_name" in operation.example else "model"
+            return {**operation.example, field: model}
     return operation.example
 
 

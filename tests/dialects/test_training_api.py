@@ -1,6 +1,8 @@
 """Datasets, fine-tunings and adapters over the control API; the trainings themselves are in tests/process."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import aiohttp
 import pytest
 
 from fakes.running_daemon import ADMIN_TOKEN, RunningDaemon, run_daemon
+from puna.api.control import datasets
 from puna.config import Settings
 from puna.domain.datasets import SampleKind
 from puna.domain.finetune import AdapterRecord
@@ -115,6 +118,59 @@ async def test_an_upload_without_a_file_or_cut_short_leaves_nothing(daemon: Runn
     cut = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\ntext,label\r\na,b'
     await ask(daemon, "POST", "datasets", 400, data=cut, headers=headers)
     assert not list(daemon.services.paths.dataset_dir.iterdir())
+
+
+FILE = b'Content-Disposition: form-data; name="file"; filename="a.csv"'
+FORMAT = b'Content-Disposition: form-data; name="format"'
+
+
+def form_of(*fields: tuple[bytes, bytes], boundary: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return a body with these headers and contents as they are, and its content type."""
+    parts = [b"--%b\r\n%b\r\n\r\n%b\r\n" % (boundary, head, content) for head, content in fields]
+    return b"".join(parts) + b"--%b--\r\n" % boundary, {
+        "Content-Type": f"multipart/form-data; boundary={boundary.decode()}"
+    }
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ((FILE + b"\r\nX: " + b"y" * 200_000, CSV.encode()),),
+        ((FILE + b"".join(b"\r\nX%d: y" % number for number in range(500)), CSV.encode()),),
+        ((FILE.replace(b"a.csv", b"a\0b.csv"), CSV.encode()),),
+        ((b'Content-Disposition: form-data; name="_charset_"', b"c" * 100), (FILE, CSV.encode())),
+        ((FORMAT, b"csv" * 10_000), (FILE, CSV.encode())),
+        ((FILE + b"\r\nContent-Type: multipart/mixed", CSV.encode()),),
+    ],
+    ids=["long header", "many headers", "control character", "long charset", "long format", "form in a form"],
+)
+async def test_a_form_that_no_sender_should_send_is_a_400(
+    daemon: RunningDaemon, fields: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    body, headers = form_of(*fields, boundary=b"x")
+    await ask(daemon, "POST", "datasets", 400, data=body, headers=headers)
+    assert not list(daemon.services.paths.dataset_dir.iterdir())
+
+
+async def test_the_format_is_understood_behind_the_longest_boundary(daemon: RunningDaemon) -> None:
+    body, headers = form_of((FORMAT, b"csv"), (FILE, CSV.encode()), boundary=b"b" * 70)
+    added = await ask(daemon, "POST", "datasets", data=body, headers=headers)
+    assert added["format"] == "csv"
+
+
+async def test_a_form_that_stops_in_its_format_is_given_up(
+    daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "BODY_STALL_S", 0.2)
+
+    async def stall() -> AsyncIterator[bytes]:
+        yield b"--x\r\n" + FORMAT + b"\r\n\r\ncs"
+        await asyncio.Event().wait()
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    async with asyncio.timeout(30):
+        refused = await ask(daemon, "POST", "datasets", 400, data=stall(), headers=headers)
+    assert refused["detail"] == "The upload did not arrive in time."
 
 
 async def test_the_format_can_be_stated_before_the_file(daemon: RunningDaemon) -> None:

@@ -31,6 +31,11 @@ class Order(Struct, kw_only=True):
     items: Annotated[list[Item], Meta(max_length=2)] | None = None
     days: Annotated[list[int], Meta(min_length=1)] | None = None
     who: Item | str | None = None
+    notes: dict[str, str] | None = None
+    parts: dict[str, list[Item]] | None = None
+    seed: Annotated[int, Meta(ge=-1, le=4_294_967_295)] | None = None
+    rate: Annotated[float, Meta(ge=0.5, le=1e7)] | None = None
+    code: Annotated[str, Meta(min_length=1, max_length=3)] | None = None
 
     def __post_init__(self) -> None:
         if self.is_gift and self.count:
@@ -65,6 +70,8 @@ def complaint_about(body: bytes) -> str:
         (b'{"name":"x","other":Infinity}', "The body is not valid JSON: invalid character (byte 20)."),
         (b'{"other":1}', "`name` is required."),
         (b'{"title":"x"}', "`name` is required; `title` is its name in another API."),
+        (b"{}{}", "`name` is required."),
+        (b'{"title":"x"} and more', "`name` is required."),
         (b'{"name":null}', "`name` must be a non-empty string."),
         (b'{"name":5}', "`name` must be a non-empty string."),
         (b'{"name":""}', "`name` must be a non-empty string."),
@@ -88,6 +95,16 @@ def complaint_about(body: bytes) -> str:
         (b'{"name":"x","items":[{"colour":"green"}]}', "`items[0].colour` must be one of red, blue."),
         (b'{"name":"x","items":[{"colour":"red","tags":["a",2]}]}', "`items[0].tags[1]` must be a string."),
         (b'{"name":"x","who":5}', "`who` must be an object or a string."),
+        (b'{"name":"x","notes":[]}', "`notes` must be an object."),
+        (b'{"name":"x","notes":{"a":1}}', "`notes[...]` must be a string."),
+        (b'{"name":"x","parts":{"a":{}}}', "`parts[...]` must be a list."),
+        (b'{"name":"x","parts":{"a":[{}]}}', "`parts[...][0].colour` is required."),
+        (b'{"name":"x","parts":{"a":[{"colour":1}]}}', "`parts[...][0].colour` must be one of red, blue."),
+        (b'{"name":"x","seed":1e300}', "`seed` must be a whole number from -1 to 4294967295."),
+        (b'{"name":"x","rate":0}', "`rate` must be a number from 0.5 to 10000000."),
+        (b'{"name":"\\ud800 x"}', "The body is not valid JSON: a text has half of a surrogate pair."),
+        (b'{"name":"\\ud83d\\ude00', "The body is not valid JSON: it ends too early, after 21 bytes."),
+        (b'{"name":"x","code":"abcd"}', "`code` must be a string of 1 to 3 characters."),
         (b'{"name":"x","is_gift":true,"howMany":2}', "A gift is a single one."),
     ],
 )

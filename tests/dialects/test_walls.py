@@ -102,6 +102,32 @@ async def test_own_pages_may_use_the_daemon(daemon: RunningDaemon, client: aioht
         assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions", "/api/chat"])
+async def test_a_request_that_comes_back_to_where_it_began_is_refused(
+    daemon: RunningDaemon, client: aiohttp.ClientSession, path: str
+) -> None:
+    for senders, status in ((f"other, {daemon.services.instance}", 400), ("other", 200)):
+        headers = ADMIN | {"Puna-Via": senders}
+        body = {"model": "demo", "messages": [{"role": "user", "content": "Hello"}], "stream": False}
+        method = "GET" if path == "/v1/models" else "POST"
+        async with client.request(
+            method, path, json=body if method == "POST" else None, headers=headers
+        ) as answer:
+            assert answer.status == status
+            assert ("leads to this Puna itself" in await answer.text()) == (status == 400)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/health", "/v1/messages"])
+async def test_a_page_can_read_the_headers_that_clients_look_for(
+    daemon: RunningDaemon, client: aiohttp.ClientSession, path: str
+) -> None:
+    async with client.get(path, headers={"Origin": f"http://localhost:{daemon.port}"}) as answer:
+        shown = {name.strip().lower() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
+        own = {"x-request-id", "request-id", "x-process-time", "x-request-count"}
+        assert own & {name.lower() for name in answer.headers} <= shown
+        assert "retry-after" in shown
+
+
 async def test_a_preflight_is_answered_for_own_pages_and_for_a_short_time(
     daemon: RunningDaemon, client: aiohttp.ClientSession
 ) -> None:

@@ -24,8 +24,9 @@ EVENTS = ["finetune.completed", "finetune.failed"]
 
 
 @pytest.fixture
-async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DaemonWithWebhooks]:
-    async with run_daemon_with_webhooks(tmp_path, monkeypatch, timeout_s=1.5) as home:
+async def home(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[DaemonWithWebhooks]:
+    """A daemon whose attempts take 30 s at most, or the time of the test's own parameter."""
+    async with run_daemon_with_webhooks(tmp_path, timeout_s=getattr(request, "param", 30)) as home:
         yield home
 
 
@@ -63,7 +64,7 @@ async def make(trainer: aiohttp.ClientSession, receiver: WebhookReceiver, path: 
 
 async def ended(admin: aiohttp.ClientSession, webhook_id: str, count: int = 1) -> list[Any]:
     """Return the deliveries of a webhook, the oldest first, once so many have ended."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             log = (await get(admin, f"{CONTROL}/{webhook_id}/deliveries"))["deliveries"]
             if sum(each["state"] != DeliveryState.PENDING for each in log) >= count:
@@ -208,6 +209,7 @@ async def test_a_delivery_is_verified_by_the_library_and_logged(
     await get(admin, f"{CONTROL}/wh_unknown/deliveries", 404)
 
 
+@pytest.mark.parametrize("home", [3], indirect=True, ids=["3 s"])
 async def test_a_receiver_that_fails_stalls_redirects_and_recovers_gets_it(
     home: DaemonWithWebhooks,
     trainer: aiohttp.ClientSession,
@@ -227,7 +229,7 @@ async def test_a_receiver_that_fails_stalls_redirects_and_recovers_gets_it(
     assert delivery["state"] == "delivered"
     assert [(each["status"], each["failure"]) for each in delivery["attempts"]] == [
         (500, "The receiver answered 500."),
-        (None, "No answer came within 1.5 seconds."),
+        (None, "No answer came within 3 seconds."),
         (307, "The receiver answered 307, and redirects are not followed."),
         (None, "The connection was lost before the receiver answered."),
         (204, None),
@@ -237,7 +239,7 @@ async def test_a_receiver_that_fails_stalls_redirects_and_recovers_gets_it(
     assert {each.path for each in receiver.received} == {"/hook"}
     assert receiver.refused == []
     for seen in receiver.received:
-        assert abs(int(seen.headers["webhook-timestamp"]) - seen.at_s) <= 2
+        assert abs(int(seen.headers["webhook-timestamp"]) - seen.at_s) <= 60
 
 
 async def test_after_the_last_attempt_it_has_failed_for_good(
@@ -306,19 +308,19 @@ async def test_one_receiver_that_stalls_holds_up_no_other(
 
 
 async def test_a_receiver_that_is_down_over_a_restart_gets_it_when_it_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     async with run_receiver() as early:
         port = early.port
-    async with run_daemon_with_webhooks(tmp_path, monkeypatch) as home:
+    async with run_daemon_with_webhooks(tmp_path) as home:
         made = await home.webhooks.create(wish_of(home.organisation, early.url()))
         await home.webhooks.publish(completed(home.organisation))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not (await home.webhooks.deliveries(None, made.webhook.id))[0].attempts:
                 await asyncio.sleep(0.01)
     async with run_receiver(port) as receiver:
         receiver.secret = made.secret
-        async with run_daemon_with_webhooks(tmp_path, monkeypatch) as home:
+        async with run_daemon_with_webhooks(tmp_path) as home:
             await receiver.until(lambda: bool(receiver.accepted))
             (delivery,) = await home.webhooks.deliveries(None, made.webhook.id)
             assert delivery.message_id == receiver.received[0].message_id

@@ -179,7 +179,7 @@ async def run_daemon(
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Wait until something holds, five seconds at most."""
-    async with asyncio.timeout(5):
+    """Wait until something holds, a minute at most: the machine may be busy."""
+    async with asyncio.timeout(60):
         while not is_so():
             await asyncio.sleep(0.001)

@@ -20,6 +20,7 @@ from puna.domain.generation import (
     GenerationRequest,
     OutputEvent,
     Prompt,
+    ReasoningDelta,
     Started,
     TextDelta,
     TextPrompt,
@@ -70,7 +71,8 @@ class Script(Struct, frozen=True, kw_only=True):
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.prompt_tokens, len(self.deltas))
+        thoughts = sum(isinstance(each, ReasoningDelta) for each in self.deltas)
+        return Usage(self.prompt_tokens, len(self.deltas), reasoning_tokens=thoughts)
 
 
 class ScriptedWorker:

@@ -8,6 +8,9 @@
 | another machine   | no key, unknown key  | 401                | 401                             |
 | another machine   | a key                | passes with the scope, else 403                      |
 
+A program on this machine that asks over another address than loopback counts as another machine, but for its admin
+token: with it the command line reaches a daemon that listens on an address of the network only.
+
 An unknown key passes on an open dialect because clients send placeholders there, such as `ollama`.
 """
 
@@ -16,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from puna.api.dialect import Access
-from puna.api.guard import is_from_this_machine
+from puna.api.guard import is_from_this_machine, is_sent_here
 from puna.api.head import RequestHead
 from puna.errors import ForbiddenError, UnauthenticatedError
 from puna.keys.identity import ADMIN, LOCAL, Identity, Scope
@@ -31,11 +34,11 @@ class Caller:
     """What the head of a request tells of its sender."""
 
     is_local: bool
-    """Whether it comes from a program on this machine."""
+    """Whether it comes from a program on this machine, over loopback."""
     has_credentials: bool = False
     """Whether it sends anything in the place of a key."""
     is_admin: bool = False
-    """Whether it sends the admin token, and from this machine."""
+    """Whether it sends the admin token, and from this machine, over whatever address the daemon listens on."""
     key: Key | None = None
     """The key that it sends, if it is one that holds."""
 
@@ -58,11 +61,10 @@ class AccessRules:
 def find_caller(head: RequestHead, find_key: FindKey, admin_token: str) -> Caller:
     """Return who sends this, by the keys in its head. The first one that holds counts."""
     credentials = credentials_of(head)
-    is_local = is_from_this_machine(head)
     return Caller(
-        is_local=is_local,
+        is_local=is_from_this_machine(head),
         has_credentials=bool(credentials),
-        is_admin=is_local and any(_is_token(each, admin_token) for each in credentials),
+        is_admin=is_sent_here(head) and any(_is_token(each, admin_token) for each in credentials),
         key=next(filter(None, map(find_key, credentials)), None),
     )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 from aiohttp import web
 
@@ -17,11 +17,16 @@ class BackgroundTasks:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[object, object, object]) -> None:
+    def start(self, work: Coroutine[object, object, object], *, name: str | None = None) -> None:
         """Begin the work; returns at once."""
-        task = asyncio.create_task(self._run(work))
+        task = asyncio.create_task(self._run(work), name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+    def start_once(self, name: str, work: Callable[[], Coroutine[object, object, object]]) -> None:
+        """Begin the work unless one of this name still runs: clients that ask again and again wait for one."""
+        if all(task.get_name() != name for task in self._running):
+            self.start(work(), name=name)
 
     async def close(self) -> None:
         """Cancel what still runs."""

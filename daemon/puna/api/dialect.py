@@ -93,6 +93,8 @@ class Dialect:
     render_error: ErrorRenderer
     tells_timing: bool = False
     """Whether its answers carry `X-Process-Time` and `X-Request-Count`."""
+    has_comments: bool = False
+    """Whether its clients skip comments in event streams, so that one can come while a model is silent for long."""
     request_id_header: str | None = None
     """The header of its answers that tells `RequestHead.request_id`; None for none."""
     key_variable: str | None = None

@@ -12,6 +12,8 @@ from puna.api.encoding import encode_json
 from puna.api.head import RequestHead
 from puna.errors import (
     BodyTooLargeError,
+    DaemonError,
+    EngineUnusableError,
     ErrorKind,
     InvalidRequestError,
     MethodNotAllowedError,
@@ -48,8 +50,13 @@ _RETRY_AFTER_S = 1
 
 
 def translate_error(error: Exception) -> PunaError:
-    """Return the error of our tree for any exception; what nobody expected is logged under an id."""
+    """Return the error of our tree for any exception; what nobody expected is logged under an id.
+
+    So are errors about the daemon itself: their sentences are for its owner and name folders of this machine.
+    """
     match error:
+        case DaemonError() if not isinstance(error, EngineUnusableError):
+            return _internal_error(error)
         case PunaError():
             return error
         case web.HTTPNotFound():

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from puna.api.head import RequestHead
-from puna.errors import ConfigError, ForbiddenError, UnsupportedMediaTypeError
+from puna.engine.upstream.passage import INSTANCES_HEADER, read_passed
+from puna.errors import ConfigError, ForbiddenError, InvalidRequestError, UnsupportedMediaTypeError
 
 _PROXY_HEADERS = ("Forwarded", "Via")
 """What passed through a proxy that sends these comes from elsewhere, whatever they say."""
 _SENDER_HEADERS = ("X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP")
 """Addresses for which a proxy asks."""
+_ENCODINGS = frozenset({"identity", "gzip", "deflate"})
+"""What aiohttp decodes; br and zstd it refuses itself."""
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -86,6 +89,28 @@ def check_content_type(head: RequestHead, *, takes_multipart: bool) -> None:
     )
 
 
+def check_content_encoding(head: RequestHead) -> None:
+    """Refuse a body in an encoding that nobody here decodes: it would be taken for the text itself."""
+    encoding = (head.header("Content-Encoding") or "identity").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise UnsupportedMediaTypeError(
+            f"The content encoding {encoding[:50]} is not known here; send the body as it is, or in gzip or deflate."
+        )
+
+
+def check_no_loop(head: RequestHead, instance: str) -> tuple[str, ...]:
+    """Refuse a request that this very daemon sent, as the client of a remote model: it would wait for itself.
+
+    Returns the other instances of Puna that it has passed, the first one first.
+    """
+    passed = read_passed(head.headers_named(INSTANCES_HEADER))
+    if instance in passed:
+        raise InvalidRequestError(
+            "This request comes back to where it began: the URL of a remote model leads to this Puna itself; change it."
+        )
+    return passed
+
+
 def check_bind(host: str, *, has_keys: bool) -> None:
     """Refuse to listen beyond this machine while no key exists. Raises `ConfigError`."""
     if not has_keys and host != "localhost" and not _is_loopback(host):
@@ -96,16 +121,30 @@ def check_bind(host: str, *, has_keys: bool) -> None:
 
 
 def is_from_this_machine(head: RequestHead) -> bool:
-    """Whether the client runs here, and does not pass on what came from elsewhere: a tunnel, a proxy."""
-    if not _is_loopback(head.peer_address) or any(name in head.headers for name in _PROXY_HEADERS):
-        return False
-    senders = ",".join(value for name in _SENDER_HEADERS for value in head.headers_named(name))
-    return all(_is_loopback(address.strip()) for address in senders.split(",") if address.strip())
+    """Whether the client asks over loopback, and does not pass on what came from elsewhere: a tunnel, a proxy."""
+    return _is_loopback(head.peer_address) and not _is_passed_on(head)
+
+
+def is_sent_here(head: RequestHead) -> bool:
+    """Whether the client runs on this machine, over whatever address it asks, and passes on nothing from elsewhere.
+
+    Both ends of a connection have one address only where both are here: from elsewhere no answer would get back.
+    """
+    peer = _address(head.peer_address)
+    is_here = peer is not None and (peer.is_loopback or peer == _address(head.local_address))
+    return is_here and not _is_passed_on(head)
 
 
 def normalise_origin(origin: str) -> str:
     """Return an origin in lower case, without a trailing slash."""
     return origin.strip().lower().rstrip("/")
+
+
+def _is_passed_on(head: RequestHead) -> bool:
+    if any(name in head.headers for name in _PROXY_HEADERS):
+        return True
+    senders = ",".join(value for name in _SENDER_HEADERS for value in head.headers_named(name))
+    return not all(_is_loopback(address.strip()) for address in senders.split(",") if address.strip())
 
 
 def _foreign_origin(origin: str) -> ForbiddenError:

@@ -25,12 +25,12 @@ class Instructions:
         return self._texts.get(_GLOBAL, "") if own is None else own
 
     async def set_text(self, model_id: str | None, text: str) -> None:
-        """Set the instructions of one model, or of all when None. Raises `OSError` or `DaemonError`."""
+        """Set the instructions of one model, or of all when None. Raises `StoreError`."""
         async with self._lock:
             await self._keep({**self._texts, model_id or _GLOBAL: text})
 
     async def reset(self, model_id: str | None) -> None:
-        """Forget the instructions of one model, or all when None. Raises `OSError` or `DaemonError`."""
+        """Forget the instructions of one model, or all when None. Raises `StoreError`."""
         async with self._lock:
             await self._keep(
                 {name: text for name, text in self._texts.items() if model_id and name != model_id}

@@ -13,10 +13,17 @@ from puna.api.context import Context, context_of
 from puna.api.dialect import Access
 from puna.api.errors import translate_error
 from puna.api.exchange import Exchange, begin_exchange, exchange_of, find_exchange
-from puna.api.guard import GuardPolicy, check_content_type, check_source
+from puna.api.guard import (
+    GuardPolicy,
+    check_content_encoding,
+    check_content_type,
+    check_no_loop,
+    check_source,
+)
 from puna.api.head import head_of
 from puna.api.registry import Claim, Registry, registry_of
 from puna.domain.generation import Usage
+from puna.engine.upstream.passage import note_passed
 from puna.errors import BodyTooLargeError, ForbiddenError, PunaError, RouteNotFoundError, UnauthenticatedError
 from puna.keys.identity import Identity
 from puna.logs import access_line
@@ -27,6 +34,9 @@ CLIENT_LEFT = 499
 """The status in log and metrics when nobody was there for the answer; nginx's number."""
 PREFLIGHT_MAX_AGE_S = 60
 """How long a browser may remember that an origin is allowed: short, so that a changed setting counts soon."""
+
+_READABLE = "Retry-After, Request-Id, X-Process-Time, X-Request-Count, X-Request-Id"
+"""Headers that a page which may call can read, beside those that browsers show anyway."""
 
 
 def make_middlewares(registry: Registry, policy: GuardPolicy) -> list[Middleware]:
@@ -63,6 +73,8 @@ def make_middlewares(registry: Registry, policy: GuardPolicy) -> list[Middleware
             return _preflight_response(exchange, missing.allowed_methods)
         if exchange.route is None and missing is None:
             raise RouteNotFoundError("Not Found")
+        note_passed(check_no_loop(exchange.head, context_of(request).instance))
+        check_content_encoding(exchange.head)
         check_declared_length(request.content_length, exchange.body_limit_bytes)
         return await handler(request)
 
@@ -108,7 +120,7 @@ def _headers_of(exchange: Exchange) -> dict[str, str]:
     headers = {}
     if exchange.allowed_origin is not None:
         headers["Access-Control-Allow-Origin"] = exchange.allowed_origin
-        headers["Access-Control-Expose-Headers"] = "Retry-After, X-Process-Time, X-Request-Count"
+        headers["Access-Control-Expose-Headers"] = _READABLE
     if exchange.dialect.tells_timing:
         headers["X-Process-Time"] = f"{exchange.duration_s:.4f}"
         headers["X-Request-Count"] = str(exchange.number)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Protocol
 
 from aiohttp import web
@@ -18,6 +18,9 @@ NDJSON = "application/x-ndjson"
 
 SEND_STALL_S = 120.0
 """How long a client may leave its stream unread before it counts as gone: it holds a slot meanwhile."""
+SILENCE_S = 15.0
+"""The longest silence of a stream that may have comments."""
+_COMMENT = b": waiting\n\n"
 
 
 class StreamEncoder(Protocol):
@@ -66,47 +69,104 @@ async def send_chunks(
 ) -> web.StreamResponse:
     """Send chunks of whole events, empty ones left out, and return the response.
 
-    A failure before the first chunk is raised, so that the answer gets its proper status; a later one ends
-    the stream with the bytes of `encode_error`. The generator is closed in every case, which frees the slots
-    when the client left; it sets `Exchange.is_complete` before its last chunk.
+    A failure before anything was sent is raised, so that the answer gets its proper status; a later one ends the
+    stream with the bytes of `encode_error`. The generator is closed in every case, which frees the slots when the
+    client left; it sets `Exchange.is_complete` before its last chunk. HEAD gets the head alone.
     """
+    exchange = exchange_of(request)
+    wire = _Wire(request, content_type, has_comments=exchange.dialect.has_comments and content_type == SSE)
     async with aclosing(chunks):
-        first = await _first_chunk(chunks)
-        response = web.StreamResponse(
-            headers={"Content-Type": content_type, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        )
         try:
-            await response.prepare(request)
-            await _send(response, exchange_of(request), first, chunks, encode_error)
+            await _send(wire, exchange, chunks, encode_error)
         except ConnectionError:
+            if not wire.is_open:
+                raise
             # The client is gone. aiohttp must not take this for a failure of ours.
-            response.force_close()
-    return response
-
-
-async def _first_chunk(chunks: AsyncGenerator[bytes]) -> bytes:
-    async for chunk in chunks:
-        if chunk:
-            return chunk
-    raise GenerationError("The model ended without an answer.")
+            wire.response.force_close()
+    return wire.response
 
 
 async def _send(
-    response: web.StreamResponse,
+    wire: "_Wire",
     exchange: Exchange,
-    first: bytes,
     chunks: AsyncGenerator[bytes],
     encode_error: Callable[[PunaError], bytes],
 ) -> None:
     try:
-        await _write(response, first)
-        async for chunk in chunks:
-            await _write(response, chunk)
+        async with wire.kept_alive():
+            await _send_all(wire, chunks)
     except ConnectionError:
         raise
-    except Exception as error:  # noqa: BLE001 - the status is sent: whatever it is, the stream has to say so
+    except Exception as error:
+        if not wire.is_open:
+            raise
+        # The status is sent: whatever it is, the stream has to say so.
         exchange.stream_error = translate_error(error)
-        await _write(response, encode_error(exchange.stream_error))
+        await wire.send(encode_error(exchange.stream_error))
+
+
+async def _send_all(wire: "_Wire", chunks: AsyncGenerator[bytes]) -> None:
+    is_empty = True
+    async for chunk in chunks:
+        if chunk:
+            is_empty = False
+            await wire.send(chunk)
+            if wire.is_head_only:
+                return
+    if is_empty:
+        raise GenerationError("The model ended without an answer.")
+
+
+class _Wire:
+    """A streamed response that begins with its first bytes. Between events, comments show that it lives.
+
+    A prompt may take minutes before there is a first event; proxies and HTTP clients give up a silent answer sooner.
+    """
+
+    def __init__(self, request: web.Request, content_type: str, *, has_comments: bool) -> None:
+        self.response = web.StreamResponse(
+            headers={"Content-Type": content_type, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        )
+        self.is_open = False
+        """Whether the status is sent, or was about to be."""
+        self.is_head_only = request.method == "HEAD"
+        self._request = request
+        self._has_comments = has_comments
+        self._turn = asyncio.Lock()
+        self._is_quiet = True
+
+    async def send(self, data: bytes) -> None:
+        """Send whole events. Raises `ConnectionError` when nobody reads them."""
+        if not data:
+            return
+        self._is_quiet = False
+        async with self._turn:
+            if not self.is_open:
+                self.is_open = True
+                await self.response.prepare(self._request)
+            if not self.is_head_only:
+                await _write(self.response, data)
+
+    @asynccontextmanager
+    async def kept_alive(self) -> AsyncIterator[None]:
+        """Send comments while the block is silent, where the dialect's clients know them."""
+        if not self._has_comments:
+            yield
+            return
+        beating = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        with suppress(ConnectionError):  # whoever sends the next event finds out
+            while True:
+                self._is_quiet = True
+                await asyncio.sleep(SILENCE_S)
+                if self._is_quiet:
+                    await self.send(_COMMENT)
 
 
 class ChoiceEvent(Struct, frozen=True):
@@ -173,8 +233,6 @@ def check_finished(finished: Finished) -> None:
 
 
 async def _write(response: web.StreamResponse, data: bytes) -> None:
-    if not data:
-        return
     try:
         async with asyncio.timeout(SEND_STALL_S):
             await response.write(data)

@@ -1,7 +1,7 @@
 """Bodies into typed structs, and complaints into sentences that name the field and what it may be."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Generic, TypeVar
 
@@ -14,6 +14,7 @@ _Body = TypeVar("_Body")
 _MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]+)`")
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _FOREIGN_TAG = re.compile(r"^Invalid value '(?P<value>[^']{1,64})'")
+_HALF_A_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _STEP = re.compile(r"\.(?P<field>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
 
 
@@ -65,9 +66,17 @@ class BodySchema(Generic[_Body]):
     def _explain_missing(self, field: str, text: str) -> InvalidRequestError:
         message = f"`{field}` is required."
         for foreign, meant in self._foreign_names.items():
-            if meant == field and foreign in msgspec.json.decode(text, type=dict[str, msgspec.Raw]):
+            if meant == field and foreign in _fields_in(text):
                 message = f"`{field}` is required; `{foreign}` is its name in another API."
         return InvalidRequestError(message, field=field)
+
+
+def _fields_in(text: str) -> Collection[str]:
+    """Return the names of an object's fields; none where more than one object stands there."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return ()
 
 
 def _decode_text(body: bytes) -> str:
@@ -80,6 +89,8 @@ def _decode_text(body: bytes) -> str:
 
 
 def _describe_syntax(complaint: str, body: bytes) -> str:
+    if "truncated" in complaint and _HALF_A_PAIR.search(body):
+        return "a text has half of a surrogate pair"
     if "truncated" in complaint:
         return f"it ends too early, after {len(body)} bytes"
     return complaint.removeprefix("JSON is malformed: ")
@@ -100,11 +111,10 @@ def _expectation_at(type_: inspect.Type, path: str) -> str | None:
 
 
 def _inside(type_: inspect.Type, field: str | None) -> inspect.Type | None:
-    """Return the type of a field, or of the items where `field` is None."""
+    """Return the type of a field, or of the items or values where `field` is None."""
     choices = _choices(type_)
     if field is None:
-        lists = (each for each in choices if isinstance(each, inspect.ListType | inspect.VarTupleType))
-        return next((each.item_type for each in lists), None)
+        return next((inner for inner in map(_item_type, choices) if inner is not None), None)
     structs = [each for each in choices if isinstance(each, inspect.StructType)]
     tags = tuple(str(each.tag) for each in structs if each.tag_field == field)
     if tags:
@@ -112,6 +122,16 @@ def _inside(type_: inspect.Type, field: str | None) -> inspect.Type | None:
     return next(
         (each.type for struct in structs for each in struct.fields if each.encode_name == field), None
     )
+
+
+def _item_type(type_: inspect.Type) -> inspect.Type | None:
+    match type_:
+        case inspect.ListType() | inspect.VarTupleType():
+            return type_.item_type
+        case inspect.DictType():
+            return type_.value_type
+        case _:
+            return None
 
 
 def describe_type(type_: inspect.Type) -> str:
@@ -135,7 +155,7 @@ def _unwrap(type_: inspect.Type) -> inspect.Type:
 def _describe_one(type_: inspect.Type) -> str:
     match type_:
         case inspect.StrType():
-            return "a non-empty string" if type_.min_length else "a string"
+            return _describe_string(type_.min_length, type_.max_length)
         case inspect.BoolType():
             return "true or false"
         case inspect.IntType():
@@ -153,15 +173,20 @@ def _describe_one(type_: inspect.Type) -> str:
 
 
 def _range(low: float | None, high: float | None) -> str:
-    match low, high:
-        case None, None:
-            return ""
-        case None, _:
-            return f" of at most {high:g}"
-        case _, None:
-            return f" of at least {low:g}"
-        case _:
-            return f" from {low:g} to {high:g}"
+    if low is None:
+        return "" if high is None else f" of at most {_bound(high)}"
+    return f" of at least {_bound(low)}" if high is None else f" from {_bound(low)} to {_bound(high)}"
+
+
+def _bound(bound: float) -> str:
+    """Return a bound with all its digits, where it has no others than those before the point."""
+    return str(int(bound)) if bound == int(bound) else f"{bound:g}"
+
+
+def _describe_string(low: int | None, high: int | None) -> str:
+    if high:
+        return f"a string of {low or 0} to {high} characters"
+    return "a non-empty string" if low else "a string"
 
 
 def _describe_list(low: int | None, high: int | None) -> str:

@@ -1,11 +1,13 @@
 """Datasets: list, add, look, remove."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from puna.api.body import BODY_STALL_S, BodyStalledError, invite_body, read_body
 from puna.api.context import context_of
@@ -30,6 +32,11 @@ UPLOAD_LIMIT_BYTES = 5 * 1024**3
 """Of a body; the setting `dataset_bytes`, which is lower, holds for what is in it."""
 _JSON_SLACK = 2
 """Bytes of JSON for a byte of a dataset, at most."""
+_LONGEST_FORMAT = 64
+_UNSOUND = "The upload is cut short, or no sound multipart/form-data; send it anew."
+_FAILURES = (ConnectionError, ValueError, AssertionError, RuntimeError, HttpProcessingError)
+"""What aiohttp's reader of forms raises for one that is cut short or wrong."""
+_T = TypeVar("_T")
 
 
 async def list_datasets(request: web.Request) -> web.Response:
@@ -75,7 +82,7 @@ async def _take_upload(request: web.Request) -> Dataset:
         # To the closing boundary: a body that ends before it was cut short.
         async for part in _read_parts(request):
             if part.name == "format":
-                stated = _format_in((await part.read_chunk(64)).decode("utf-8", "replace").strip())
+                stated = await _read_format(part)
             elif part.name == "file" and upload is None:
                 begin = partial(_datasets(request).begin, name=part.filename or "", stated=stated)
                 upload = await asyncio.to_thread(begin)
@@ -90,28 +97,36 @@ async def _take_upload(request: web.Request) -> Dataset:
 
 
 async def _read_parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
-    """Yield the fields of an upload; what is not read of one is dropped. Raises `InvalidRequestError`."""
+    """Yield the fields of an upload; what is not read of one is dropped. Raises as `_read`."""
     try:
         reader = await request.multipart()
-        while (part := await asyncio.wait_for(reader.next(), BODY_STALL_S)) is not None:
-            if isinstance(part, BodyPartReader):
-                yield part
-    except TimeoutError as error:
-        raise BodyStalledError("The upload did not arrive in time.") from error
-    except (ValueError, AssertionError, ConnectionError) as error:
-        raise InvalidRequestError(
-            "The upload is cut short, or no sound multipart/form-data; send it anew."
-        ) from error
+    except _FAILURES as error:
+        raise InvalidRequestError(_UNSOUND) from error
+    while (part := await _read(reader.next())) is not None:
+        if isinstance(part, BodyPartReader):
+            yield part
 
 
 async def _write_part(part: BodyPartReader, upload: Upload) -> None:
+    while chunk := await _read(part.read_chunk(CHUNK_BYTES)):
+        await asyncio.to_thread(upload.write, bytes(chunk))
+
+
+async def _read_format(part: BodyPartReader) -> DatasetFormat:
+    content = b""
+    while len(content) <= _LONGEST_FORMAT and (chunk := await _read(part.read_chunk(CHUNK_BYTES))):
+        content += chunk
+    return _format_in(content.decode("utf-8", "replace").strip())
+
+
+async def _read(step: Coroutine[Any, Any, _T]) -> _T:
+    """Return what a step of reading gives. Raises `BodyStalledError`, and `InvalidRequestError` for no sound form."""
     try:
-        while chunk := await asyncio.wait_for(part.read_chunk(CHUNK_BYTES), BODY_STALL_S):
-            await asyncio.to_thread(upload.write, bytes(chunk))
+        return await asyncio.wait_for(step, BODY_STALL_S)
     except TimeoutError as error:
         raise BodyStalledError("The upload did not arrive in time.") from error
-    except (ValueError, AssertionError, ConnectionError) as error:
-        raise InvalidRequestError("The upload is cut short; send it anew.") from error
+    except _FAILURES as error:
+        raise InvalidRequestError(_UNSOUND) from error
 
 
 async def _take_json(request: web.Request) -> Dataset:

@@ -1,18 +1,12 @@
 """Downloads: list, begin, pause, resume, cancel, and news of them as server-sent events."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-
 from aiohttp import web
 
 from puna.api.body import read_body
 from puna.api.context import context_of
 from puna.api.control.download_schema import PULL, DownloadsReply
-from puna.api.control.following import PACE_S, encode_error, with_heartbeats
-from puna.api.encoding import encode_json
-from puna.api.exchange import Exchange, exchange_of
+from puna.api.control.following import follow
 from puna.api.responses import json_response
-from puna.api.streaming import SSE, send_chunks
 from puna.downloads.service import DownloadService
 
 
@@ -22,7 +16,7 @@ async def list_downloads(request: web.Request) -> web.StreamResponse:
     With `follow` set, each as it is and then whenever it changes, as server-sent events.
     """
     if request.query.get("follow"):
-        return await _follow(request, None)
+        return await follow(request, "download", _downloads(request).listen, None)
     return json_response(DownloadsReply(downloads=tuple(_downloads(request).list())))
 
 
@@ -39,7 +33,7 @@ async def show_download(request: web.Request) -> web.StreamResponse:
     """
     download = _downloads(request).get(_id_in(request))
     if request.query.get("follow"):
-        return await _follow(request, download.id)
+        return await follow(request, "download", _downloads(request).listen, download.id)
     return json_response(download)
 
 
@@ -56,28 +50,6 @@ async def resume_download(request: web.Request) -> web.Response:
 async def cancel_download(request: web.Request) -> web.Response:
     """POST /puna/v1/downloads/{download_id}/cancel: gives it up; unfinished files are removed, whole ones stay."""
     return json_response(await _downloads(request).cancel(_id_in(request)))
-
-
-async def _follow(request: web.Request, wanted: str | None) -> web.StreamResponse:
-    chunks = _events(_downloads(request), wanted, exchange_of(request))
-    return await send_chunks(request, SSE, chunks, encode_error)
-
-
-async def _events(
-    downloads: DownloadService, wanted: str | None, exchange: Exchange
-) -> AsyncGenerator[bytes]:
-    yield b": downloads of Puna\n\n"
-    with downloads.listen() as news:
-        async for download in with_heartbeats(news):
-            if download is None:
-                yield b": still there\n\n"
-            elif wanted in {None, download.id}:
-                exchange.is_complete = wanted is not None and not download.is_open
-                yield b"event: download\ndata: " + encode_json(download) + b"\n\n"
-                if exchange.is_complete:
-                    return
-                await asyncio.sleep(PACE_S)
-    exchange.is_complete = True
 
 
 def _downloads(request: web.Request) -> DownloadService:

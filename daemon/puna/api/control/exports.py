@@ -34,8 +34,8 @@ _News = asyncio.Queue[MergeProgress | None]
 async def export_model(request: web.Request) -> web.StreamResponse:
     """POST /puna/v1/adapters/{adapter_id}/export: merges an adapter with its base into a new GGUF file.
 
-    Answers with server-sent events that tell how far it is. A client that leaves before the last one cancels the
-    export, and nothing is left of the file.
+    Answers with server-sent events that tell how far it is; exports wait for each other. A client that leaves before
+    the last one cancels the export, and nothing is left of the file.
     """
     context = context_of(request)
     body = EXPORT.parse(await read_body(request))
@@ -48,6 +48,7 @@ async def export_model(request: web.Request) -> web.StreamResponse:
     await asyncio.to_thread(check_target, Path(body.path))
     base = await _find_base(context.catalogue, record)
     adapter = context.adapters.path(record.id)
+    context.adapters.exports.check_room()  # before the stream begins: it is a status then
     export = partial(
         export_adapter,
         record,
@@ -56,6 +57,7 @@ async def export_model(request: web.Request) -> web.StreamResponse:
         Path(body.path),
         merged_type=body.type,
         log_file=adapter.with_name(_LOG),
+        turns=context.adapters.exports,
         environment=_environment(context.settings),
     )
     return await send_chunks(request, SSE, _events(export, exchange_of(request)), encode_error)

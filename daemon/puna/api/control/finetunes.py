@@ -1,14 +1,11 @@
 """Fine-tunings: list, order, look, cancel, resume, and news of them as server-sent events."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-
 import msgspec
 from aiohttp import web
 
 from puna.api.body import read_body
 from puna.api.context import context_of
-from puna.api.control.following import PACE_S, encode_error, with_heartbeats
+from puna.api.control.following import follow
 from puna.api.control.training_schema import (
     CANCEL_FINETUNE,
     FINETUNE,
@@ -16,10 +13,7 @@ from puna.api.control.training_schema import (
     FinetunesReply,
     PlanReply,
 )
-from puna.api.encoding import encode_json
-from puna.api.exchange import Exchange, exchange_of
 from puna.api.responses import json_response
-from puna.api.streaming import SSE, send_chunks
 from puna.domain.finetune import FinetuneOrder
 from puna.domain.training import TrainingSettings
 from puna.finetune.service import FinetuneService
@@ -31,7 +25,7 @@ async def list_finetunes(request: web.Request) -> web.StreamResponse:
     With `follow` set, each as it is and then whenever it changes, as server-sent events.
     """
     if request.query.get("follow"):
-        return await _follow(request, None)
+        return await follow(request, "finetune", _finetunes(request).listen, None)
     return json_response(FinetunesReply(tuple(_finetunes(request).list())))
 
 
@@ -54,7 +48,7 @@ async def show_finetune(request: web.Request) -> web.StreamResponse:
     """
     job = _finetunes(request).get(_id_in(request))
     if request.query.get("follow"):
-        return await _follow(request, job.id)
+        return await follow(request, "finetune", _finetunes(request).listen, job.id)
     return json_response(job)
 
 
@@ -83,28 +77,6 @@ def to_order(body: FinetuneBody) -> FinetuneOrder:
         name=body.name or "",
         settings=msgspec.structs.replace(TrainingSettings(), **wished),
     )
-
-
-async def _follow(request: web.Request, wanted: str | None) -> web.StreamResponse:
-    chunks = _events(_finetunes(request), wanted, exchange_of(request))
-    return await send_chunks(request, SSE, chunks, encode_error)
-
-
-async def _events(
-    finetunes: FinetuneService, wanted: str | None, exchange: Exchange
-) -> AsyncGenerator[bytes]:
-    yield b": fine-tunings of Puna\n\n"
-    with finetunes.listen() as news:
-        async for job in with_heartbeats(news):
-            if job is None:
-                yield b": still there\n\n"
-            elif wanted in {None, job.id}:
-                exchange.is_complete = wanted is not None and not job.is_open
-                yield b"event: finetune\ndata: " + encode_json(job) + b"\n\n"
-                if exchange.is_complete:
-                    return
-                await asyncio.sleep(PACE_S)
-    exchange.is_complete = True
 
 
 def _finetunes(request: web.Request) -> FinetuneService:

@@ -1,5 +1,7 @@
 """What the Hub has to offer."""
 
+import re
+
 from aiohttp import web
 
 from puna.api.context import context_of
@@ -8,12 +10,13 @@ from puna.api.responses import json_response
 from puna.errors import InvalidRequestError, ModelNotFoundError
 
 _DEFAULT_RESULTS = 10
+_NUMBER = re.compile(r"-?[0-9]+")
 
 
 async def search(request: web.Request) -> web.Response:
     """GET /puna/v1/hub/search: repositories with GGUF models, with sizes and whether they fit this machine."""
     text = request.query.get("limit") or str(_DEFAULT_RESULTS)
-    if not text.isascii() or not text.isdigit():
+    if not _NUMBER.fullmatch(text):
         raise InvalidRequestError("`limit` must be a whole number.", field="limit")
     found = await context_of(request).hub.offers.search(request.query.get("query", ""), int(text[:9]))
     return json_response(SearchReply(results=tuple(found)))

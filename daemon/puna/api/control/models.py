@@ -1,23 +1,20 @@
 """The models of this machine: list, show, add, remove."""
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import web
 
+from puna.api import model_removal
 from puna.api.body import read_body
 from puna.api.context import Context, context_of
 from puna.api.control.download_schema import ADD_MODEL
 from puna.api.exchange import exchange_of
 from puna.api.model_names import find_model
 from puna.api.responses import json_response
-from puna.domain.model_list import ListedModel, ModelList, OfferedFolder, RemovedModel, UnusableModel
-from puna.domain.models import ModelEntry, ModelSource, ModelState
-from puna.errors import InvalidRequestError, StoreError
-from puna.hub.removal import remove_model as delete_files
+from puna.domain.model_list import ListedModel, ModelList, OfferedFolder, UnusableModel
+from puna.domain.models import ModelEntry, ModelState
 from puna.models.catalogue import Overview
-from puna.models.listing import UnusableFile
 
 
 async def list_models(request: web.Request) -> web.Response:
@@ -44,29 +41,7 @@ async def remove_model(request: web.Request) -> web.Response:
 
     A model that answers somebody right now stays; files that Puna did not bring are never deleted.
     """
-    context, name = context_of(request), request.match_info["name"]
-    if name in context.nicknames:
-        await context.nicknames.take_back(name)
-        return json_response(RemovedModel(id=name, freed_bytes=0, is_deleted=False))
-    found = await context.catalogue.find_any(name)
-    if found.source is not ModelSource.HUB:
-        forgotten = await context.catalogue.forget(name)
-        return json_response(RemovedModel(id=forgotten, freed_bytes=0, is_deleted=False))
-    return json_response(await _delete(context, found))
-
-
-async def _delete(context: Context, entry: ModelEntry | UnusableFile) -> RemovedModel:
-    resident = next((each for each in context.residency.residents() if each.entry.id == entry.id), None)
-    if resident and (resident.status.busy_slots or resident.status.waiting_requests):
-        raise InvalidRequestError(f"{entry.id} answers somebody right now; try again when it is idle.")
-    if resident:
-        await context.residency.unload(entry.id)
-    try:
-        freed = await asyncio.to_thread(delete_files, context.hub.cache, entry.files)
-    except OSError as error:
-        raise StoreError(f"The files of {entry.id} cannot be deleted: {error.strerror}.") from error
-    await context.catalogue.overview()  # so that nobody finds it any more
-    return RemovedModel(id=entry.id, freed_bytes=freed, is_deleted=True)
+    return json_response(await model_removal.remove_model(context_of(request), request.match_info["name"]))
 
 
 def _to_list(context: Context, overview: Overview) -> ModelList:

@@ -34,6 +34,9 @@ from puna.keys.identity import Scope
 from puna.keys.records import Key, NewKey, Organisation
 from puna.residency.place import Resident
 
+_ENDING_S = 30.0
+"""Of a stop beside open requests: the last checkpoint of a training, messages to webhooks, workers."""
+
 
 async def status(request: web.Request) -> web.Response:
     """GET /puna/v1/status: the daemon and its models, in figures."""
@@ -60,8 +63,9 @@ async def status(request: web.Request) -> web.Response:
 
 async def shutdown(request: web.Request) -> web.Response:
     """POST /puna/v1/shutdown: asks the daemon to stop and does not wait for it."""
-    context_of(request).request_stop()
-    return json_response(StoppingReply())
+    context = context_of(request)
+    context.request_stop()
+    return json_response(StoppingReply(at_most_s=context.settings.drain_timeout_s + _ENDING_S))
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -56,6 +56,8 @@ class StoppingReply(Struct, frozen=True):
     """Answer of POST /puna/v1/shutdown."""
 
     status: str = "stopping"
+    at_most_s: float = 0.0
+    """How long it may take, with what open requests get to finish."""
 
 
 class CreateKeyBody(Struct, frozen=True, kw_only=True):
