@@ -63,6 +63,7 @@ async def test_the_least_body_gets_the_documented_answer(client: aiohttp.ClientS
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
             "output_tokens": 2,
+            "output_tokens_details": {"thinking_tokens": 0},
         },
     }
 
@@ -151,10 +152,14 @@ async def test_sdks_are_told_where_trying_again_is_in_vain(
 async def test_the_walls_fail_in_this_way_too(daemon: RunningDaemon, client: aiohttp.ClientSession) -> None:
     async with client.get("/v1/messages") as wrong_method:
         assert wrong_method.status == 405
-        assert (await wrong_method.json())["error"]["type"] == "invalid_request_error"
+        refused = (await wrong_method.json())["error"]
+        assert refused["type"] == "invalid_request_error"
+        assert refused["message"].startswith("This path does not take this method: ")
     async with client.post("/v1/messages/batches", json={}) as unknown:
         assert unknown.status == 404
-        assert (await unknown.json())["error"]["type"] == "not_found_error"
+        missed = (await unknown.json())["error"]
+        assert missed["type"] == "not_found_error"
+        assert missed["message"].endswith("no batches: send each message by itself.")
     async with client.post("/v1/messages", data=b"{") as broken:
         assert broken.status == 400
         assert "not valid JSON" in (await broken.json())["error"]["message"]

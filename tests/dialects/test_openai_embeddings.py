@@ -4,6 +4,7 @@ import asyncio
 import base64
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
@@ -12,10 +13,11 @@ import pytest
 from openai.types import CreateEmbeddingResponse
 
 from fakes.asking import post
-from fakes.running_daemon import RunningDaemon
+from fakes.running_daemon import RunningDaemon, run_daemon
 from fakes.scripted_model import ScriptedLauncher
 from puna.api.openai.embeddings.convert import to_item, to_request
 from puna.api.openai.embeddings.schema import EMBEDDINGS, MAX_INPUTS, VectorFormat
+from puna.config import Settings
 from puna.domain.embedding import EmbeddingRequest
 from puna.errors import ContextOverflowError, InvalidRequestError
 
@@ -104,6 +106,14 @@ async def test_the_client_is_told_what_it_did_wrong(real: Client) -> None:
     assert missing.value.code == "model_not_found"
 
 
+async def test_answers_name_the_model_as_their_requests_did(tmp_path: Path) -> None:
+    settings = Settings(rate_limits="off", model_aliases=("ada=embedder", "judge=reranker"))
+    async with run_daemon(tmp_path, settings=settings) as daemon, daemon.client() as client:
+        vectors = await post(client, PATH, {"model": "ada", "input": "Once"})
+        ranking = await post(client, "/v1/rerank", {"model": "judge", "query": "a", "documents": ["a"]})
+    assert (vectors["model"], ranking["model"]) == ("ada", "judge")
+
+
 @pytest.mark.parametrize("model", ["demo", "reranker"])
 async def test_a_model_that_cannot_embed_says_so(real: Client, model: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
@@ -143,9 +153,11 @@ async def test_without_a_model_the_current_one_must_embed(keyed: aiohttp.ClientS
     ("fields", "param", "words"),
     [
         ({}, "input", "required"),
-        ({"input": []}, "input", "not empty"),
+        ({"input": []}, "input", "a list of 1 to 1000000 items"),
         ({"input": None}, "input", "a string"),
         ({"input": ["a", 1]}, "input", "a list of lists of tokens"),
+        ({"input": [1, -1]}, "input", "from 0 to 2147483647"),
+        ({"input": [[1], [2**70]]}, "input", "from 0 to 2147483647"),
         ({"input": [[1], "a"]}, "input", "a list of lists of tokens"),
         ({"input": ["a", ""]}, "input", r"`input[1]` must not be empty"),
         ({"input": [[1], []]}, "input", r"`input[1]` must not be empty"),

@@ -16,13 +16,13 @@ from puna.api.openai.chat.stream import ChatEncoder
 from puna.api.openai.choices import ChoicesEncoder
 from puna.api.openai.completions import convert as completion_convert
 from puna.api.openai.completions.stream import TextEncoder
+from puna.api.openai.sampling import fit_windows
 from puna.api.openai.schema import COMPLETION
 from puna.domain.generation import Completion, CompletionBuilder, Finished, GenerationEvent, Started
 from puna.errors import WorkerDiedError
 
 CHATS = cases("openai/chat")
 COMPLETIONS = cases("openai/completions")
-MODEL = msgspec.structs.replace(LOADED, can_infill=True)
 
 
 def head(id_: str) -> AnswerHead:
@@ -54,7 +54,7 @@ def check_stream(case: Path, encoder: ChoicesEncoder, count: int) -> None:
 def test_a_chat_is_read(case: Path) -> None:
     body = CHAT.parse((case / "request.json").read_bytes())
     chat_convert.check_supported(body)
-    requests = chat_convert.to_requests(body, MODEL)
+    requests = fit_windows(chat_convert.to_requests(body), LOADED.context_length)
     assert len(requests) == body.count
     check_golden(case / "domain.json", requests if body.count > 1 else requests[0])
 
@@ -79,7 +79,7 @@ def test_a_chat_is_answered(case: Path) -> None:
 def test_a_completion_is_read(case: Path) -> None:
     body = COMPLETION.parse((case / "request.json").read_bytes())
     completion_convert.check_supported(body)
-    requests = completion_convert.to_requests(body, MODEL)
+    requests = fit_windows(completion_convert.to_requests(body), LOADED.context_length)
     check_golden(case / "domain.json", requests if len(requests) > 1 else requests[0])
 
 

@@ -118,7 +118,7 @@ async def test_thinking_is_asked_for_in_the_words_of_many(
     [
         ({"model": "demo"}, "messages", "`messages` is required"),
         ({"model": "demo", "prompt": "x"}, "messages", "`prompt` is its name in another API"),
-        (ASK | {"messages": []}, "messages", "not empty"),
+        (ASK | {"messages": []}, "messages", "a list of 1 to 10000 items"),
         (ASK | {"messages": "x"}, "messages", "must be a list"),
         (message(role="boss", content="x"), "messages[0].role", "one of system, developer, user"),
         (message(role="user"), "messages[0].content", "is required"),
@@ -148,6 +148,7 @@ async def test_thinking_is_asked_for_in_the_words_of_many(
         (ASK | {"top_logprobs": 21, "logprobs": True}, "top_logprobs", "from 0 to 20"),
         (ASK | {"top_logprobs": 2}, "top_logprobs", "needs `logprobs`"),
         (ASK | {"logit_bias": {"hello": 1}}, "logit_bias", "token ids"),
+        (ASK | {"logit_bias": {"9" * 5000: 1}}, "logit_bias", "token ids"),
         (ASK | {"logit_bias": {"1": 101}}, "logit_bias[...]", "100"),
         (
             ASK | {"response_format": {"type": "xml"}},
@@ -204,10 +205,11 @@ async def test_what_cannot_be_honoured_is_a_400_that_names_it(
     ("body", "field", "complaint"),
     [
         ({"model": "demo"}, "prompt", "`prompt` is required"),
-        (OPENAI | {"prompt": []}, "prompt", "not empty"),
+        (OPENAI | {"prompt": []}, "prompt", "a list of 1 to 1000000 items"),
         (OPENAI | {"prompt": ["a", 1]}, "prompt", "a list of token ids"),
         (OPENAI | {"prompt": [1, [2]]}, "prompt", "a list of token ids"),
-        (OPENAI | {"prompt": [1, -2]}, "prompt", "at least 0"),
+        (OPENAI | {"prompt": [1, -2]}, "prompt", "from 0 to 2147483647"),
+        (OPENAI | {"prompt": [[1], [2**70]]}, "prompt", "from 0 to 2147483647"),
         (OPENAI | {"prompt": ["a", "b"], "n": 65}, "prompt", "130 texts"),
         (OPENAI | {"best_of": 2}, "best_of", "the same as `n`"),
         (OPENAI | {"logprobs": 6}, "logprobs", "from 0 to 5"),
@@ -237,8 +239,44 @@ async def test_null_is_the_same_as_absent(daemon: RunningDaemon, client: aiohttp
     assert first == second
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, ASK | {"tool_choice": "required"}),
+        (CHAT, ASK | {"response_format": {"type": "xml"}}),
+        (COMPLETIONS, OPENAI | {"prompt": ["a", 1]}),
+        (COMPLETIONS, OPENAI | {"logit_bias": {"x": 1}}),
+    ],
+)
+async def test_what_is_wrong_is_told_before_a_model_is_loaded(
+    launcher: ScriptedLauncher, client: aiohttp.ClientSession, path: str, body: dict[str, Any]
+) -> None:
+    launcher.broken["other"] = "this model cannot be loaded"
+    await post(client, path, body | {"model": "other"}, status=400)
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/chat/completions", "but /v1/chat/completions: give your program a base address that ends in /v1."),
+        ("/responses", "but /v1/responses: give your program a base address that ends in /v1."),
+        ("/v1/v1/messages", "give your program a base address without /v1."),
+    ],
+)
+async def test_who_has_another_base_address_is_told(
+    client: aiohttp.ClientSession, path: str, advice: str
+) -> None:
+    error = (await post(client, path, ASK, status=404))["error"]
+    assert error["code"] == "unknown_url"
+    assert error["message"].endswith(advice)
+
+
 async def test_wrong_paths_and_methods_are_told_in_openai_s_way(client: aiohttp.ClientSession) -> None:
-    assert (await get(client, "/v1/nope", status=404))["error"]["code"] == "unknown_url"
+    unknown = (await get(client, "/v1/nope", status=404))["error"]
+    assert (unknown["code"], unknown["message"]) == (
+        "unknown_url",
+        "There is no /v1/nope here; /docs shows all that Puna serves.",
+    )
     async with client.get(CHAT) as answer:
         assert (answer.status, answer.headers["Allow"]) == (405, "POST")
         assert (await answer.json())["error"]["code"] == "method_not_supported"
@@ -292,7 +330,7 @@ async def test_models_come_in_pages_where_they_are_asked_for(
     assert page["first_id"] == (ids[0] if ids else None)
 
 
-@pytest.mark.parametrize("limit", ["0", "1001", "x", "-1", "1.5"])
+@pytest.mark.parametrize("limit", ["0", "1001", "x", "-1", "1.5", "9" * 5000])
 async def test_a_page_has_a_size(client: aiohttp.ClientSession, limit: str) -> None:
     answer = await get(client, f"{MODELS}?limit={limit}", status=400)
     assert answer["detail"] == "`limit` must be a whole number from 1 to 1000."

@@ -9,7 +9,12 @@ from typing import Any, Protocol
 import openai
 import pydantic
 import pytest
-from openai.types.responses import Response, ResponseFunctionToolCall, ResponseReasoningItem
+from openai.types.responses import (
+    Response,
+    ResponseCustomToolCall,
+    ResponseFunctionToolCall,
+    ResponseReasoningItem,
+)
 
 from fakes.running_daemon import RunningDaemon, run_daemon, until
 from fakes.scripted_model import Script, text_of
@@ -23,7 +28,6 @@ from puna.domain.generation import (
     Prompt,
     ReasoningDelta,
     TextDelta,
-    TextPrompt,
     TokenLogprob,
     ToolCallArguments,
     ToolCallBegin,
@@ -48,6 +52,32 @@ CALL = Script(
         ToolCallBegin(0, "call_7", "get_weather"),
         ToolCallArguments(0, '{"city":'),
         ToolCallArguments(0, '"Rome"}'),
+    ),
+    reason=FinishReason.TOOL_CALLS,
+)
+
+AGENT_TOOLS: Any = [
+    {
+        "type": "custom",
+        "name": "apply_patch",
+        "format": {"type": "grammar", "syntax": "lark", "definition": "x"},
+    },
+    {"type": "web_search"},
+    {
+        "type": "namespace",
+        "name": "mcp__docs",
+        "description": "Documents.",
+        "tools": [{"type": "function", "name": "search", "parameters": {}, "strict": False}],
+    },
+]
+"""As Codex sends them: text in place of arguments, servers of tools, and what OpenAI would run."""
+AGENT_CALLS = Script(
+    deltas=(
+        ToolCallBegin(0, "call_7", "apply_patch"),
+        ToolCallArguments(0, '{"input":"*** '),
+        ToolCallArguments(0, 'Begin"}'),
+        ToolCallBegin(1, "call_8", "mcp__docs__search"),
+        ToolCallArguments(1, "{}"),
     ),
     reason=FinishReason.TOOL_CALLS,
 )
@@ -176,7 +206,10 @@ async def test_every_answer_has_what_the_types_of_the_client_require(
         reasoning={"effort": "low", "summary": "auto"},
     )
     Response.model_validate(response.to_dict(), strict=True)
-    for event in await real.events(model="demo", input="Rome?", tools=[WEATHER]):
+    streamed = await real.events(model="demo", input="Rome?", tools=[WEATHER])
+    daemon.launcher.script = AGENT_CALLS
+    streamed += await real.events(model="demo", input="Rome?", tools=AGENT_TOOLS)
+    for event in streamed:
         type(event).model_validate(event.to_dict(), strict=True)
 
 
@@ -261,6 +294,44 @@ async def test_a_tool_is_called_and_answered(daemon: RunningDaemon, real: Client
     )
 
 
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_the_tools_of_an_agent_are_called_and_answered(
+    daemon: RunningDaemon, real: Client, is_stored: bool
+) -> None:
+    daemon.launcher.script = AGENT_CALLS
+    asked = await real.create(model="demo", input="Mend it.", tools=AGENT_TOOLS, store=is_stored)
+    patch, search = asked.output
+    assert isinstance(patch, ResponseCustomToolCall)
+    assert (patch.name, patch.input, patch.call_id) == ("apply_patch", "*** Begin", "call_7")
+    assert isinstance(search, ResponseFunctionToolCall)
+    assert (search.name, search.namespace, search.arguments) == ("search", "mcp__docs", "{}")
+    assert [tool.name for tool in prompt_of(daemon.worker.requests[0]).tools] == [
+        "apply_patch",
+        "mcp__docs__search",
+    ]
+    daemon.launcher.script = Script(deltas=("Done.",))
+    outputs: list[Any] = [
+        {"type": "custom_tool_call_output", "call_id": "call_7", "output": "changed"},
+        {"type": "function_call_output", "call_id": "call_8", "output": "nothing"},
+    ]
+    if is_stored:
+        answer = await real.create(model="demo", input=outputs, previous_response_id=asked.id)
+    else:
+        history = [{"role": "user", "content": "Mend it."}, *asked.output, *outputs]
+        answer = await real.create(model="demo", input=history, store=False)
+    assert answer.output_text == "Done."
+    calls = (
+        ToolCall("call_7", "apply_patch", '{"input":"*** Begin"}'),
+        ToolCall("call_8", "mcp__docs__search", "{}"),
+    )
+    assert prompt_of(daemon.worker.requests[1]).messages == (
+        Message(Role.USER, "Mend it."),
+        Message(Role.ASSISTANT, "", None, calls),
+        Message(Role.TOOL, "changed", tool_call_id="call_7", name="apply_patch"),
+        Message(Role.TOOL, "nothing", tool_call_id="call_8", name="mcp__docs__search"),
+    )
+
+
 async def test_a_streamed_call_is_put_together(daemon: RunningDaemon, real: Client) -> None:
     daemon.launcher.script = CALL
     events, final = await real.stream(model="demo", input="Rome?", tools=[WEATHER])
@@ -297,20 +368,13 @@ async def test_thoughts_travel_with_clients_that_store_nothing(daemon: RunningDa
     assert prompt_of(daemon.worker.requests[1]).messages[0] == Message(Role.ASSISTANT, "Yes", "Hm.")
 
 
-async def test_reasoning_tokens_are_counted(
-    daemon: RunningDaemon, real: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def count(_: object, prompt: Prompt) -> int:
-        assert isinstance(prompt, TextPrompt)
-        return 1 + len(prompt.text.split())
-
-    monkeypatch.setattr("fakes.scripted_model.ScriptedWorker.count_tokens", count)
+async def test_reasoning_tokens_are_told(daemon: RunningDaemon, real: Client) -> None:
     daemon.launcher.script = Script(deltas=(ReasoningDelta("one "), ReasoningDelta("two"), "Yes", "!"))
     response = await real.create(model="demo", input="Why?")
     events = await real.events(model="demo", input="Why?")
     for usage in (response.usage, events[-1].response.usage):
         assert usage is not None
-        assert usage.output_tokens_details.reasoning_tokens == 2
+        assert (usage.output_tokens, usage.output_tokens_details.reasoning_tokens) == (4, 2)
 
 
 async def test_logprobs(daemon: RunningDaemon, real: Client) -> None:

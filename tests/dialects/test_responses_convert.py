@@ -18,7 +18,7 @@ from puna.api.openai.responses.convert import (
     to_reply,
     to_wish,
 )
-from puna.api.openai.responses.fitting import shorten
+from puna.api.openai.responses.fitting import count_turns, leave_out
 from puna.api.openai.responses.item_replies import Item, ItemStatus, MessageItem, OutputText
 from puna.api.openai.responses.items import ContextItem, to_items
 from puna.api.openai.responses.messages import to_messages
@@ -27,8 +27,10 @@ from puna.api.openai.responses.replies import ResponseReply
 from puna.api.openai.responses.schema import RESPONSE, ResponseBody
 from puna.api.openai.responses.stream import ResponseEncoder
 from puna.api.openai.responses.thoughts import open_thoughts, seal_thoughts
+from puna.api.openai.responses.toolbox import from_arguments
+from puna.api.openai.responses.tools import to_toolbox
 from puna.api.streaming import SSE
-from puna.domain.chat import Message, Role, ToolCall
+from puna.domain.chat import Message, Role, ToolCall, ToolChoice, ToolChoiceMode
 from puna.domain.generation import (
     ChatPrompt,
     CompletionBuilder,
@@ -64,7 +66,7 @@ def head_of(body: ResponseBody) -> ResponseReply:
 
 
 def encoder_of(body: ResponseBody) -> ResponseEncoder:
-    return ResponseEncoder(head_of(body), to_wish(body), counted_ids())
+    return ResponseEncoder(head_of(body), to_wish(body), to_toolbox(body), counted_ids())
 
 
 def stream_of(body: ResponseBody, events: list[GenerationEvent]) -> list[bytes]:
@@ -72,9 +74,7 @@ def stream_of(body: ResponseBody, events: list[GenerationEvent]) -> list[bytes]:
     encoder = encoder_of(body)
     chunks = [encoder.encode(event) for event in events]
     if isinstance(events[-1], Finished):
-        reply = complete_reply(
-            head_of(body), encoder.output, events[-1], reasoning_tokens=2, now_s=1_767_323_046.5
-        )
+        reply = complete_reply(head_of(body), encoder.output, events[-1], now_s=1_767_323_046.5)
         chunks.append(encoder.encode_end(reply))
     return chunks
 
@@ -89,8 +89,8 @@ def answer_of(body: ResponseBody, events: list[GenerationEvent]) -> ResponseRepl
                 builder.push(event)
     finished = events[-1]
     assert isinstance(finished, Finished)
-    output = from_completion(builder.finish(finished), to_wish(body), counted_ids())
-    return complete_reply(head_of(body), output, finished, reasoning_tokens=2, now_s=1_767_323_046.5)
+    output = from_completion(builder.finish(finished), to_wish(body), to_toolbox(body), counted_ids())
+    return complete_reply(head_of(body), output, finished, now_s=1_767_323_046.5)
 
 
 def read_stream(stream: bytes) -> list[dict[str, object]]:
@@ -223,6 +223,64 @@ def test_items_of_one_assistant_turn_are_one_message() -> None:
     )
 
 
+def test_tools_of_every_kind_may_be_the_allowed_ones() -> None:
+    members = [{"type": "function", "name": "search"}, {"type": "custom", "name": "note"}]
+    body = {
+        "input": "x",
+        "tools": [
+            {"type": "function", "name": "other"},
+            {"type": "namespace", "name": "docs_", "tools": members},
+            {"type": "web_search"},
+        ],
+        "tool_choice": {
+            "type": "allowed_tools",
+            "mode": "required",
+            "tools": [{"type": "custom", "name": "note"}, {"type": "function", "name": "search"}],
+        },
+    }
+    prompt = generation_of(RESPONSE.parse(json.dumps(body).encode())).prompt
+    assert isinstance(prompt, ChatPrompt)
+    assert [tool.name for tool in prompt.tools] == ["docs__search", "docs__note"]
+
+
+def test_a_choice_may_call_a_custom_tool_a_function() -> None:
+    body = {
+        "input": "x",
+        "tools": [{"type": "custom", "name": "f"}],
+        "tool_choice": {"type": "function", "name": "f"},
+    }
+    prompt = generation_of(RESPONSE.parse(json.dumps(body).encode())).prompt
+    assert isinstance(prompt, ChatPrompt)
+    assert prompt.choice == ToolChoice(ToolChoiceMode.NAMED, "f")
+
+
+def test_thoughts_in_several_items_are_lines() -> None:
+    parts = [{"type": "reasoning", "summary": [{"type": "summary_text", "text": text}]} for text in "abc"]
+    message: dict[str, object] = {"role": "assistant", "content": "d"}
+    body = RESPONSE.parse(json.dumps({"input": [*parts, message]}).encode())
+    prompt = generation_of(body).prompt
+    assert isinstance(prompt, ChatPrompt)
+    assert prompt.messages == (Message(Role.ASSISTANT, "d", "a\nb\nc"),)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ('{"input":"a\\nb"}', "a\nb"),
+        ('{"input":"a","why":"b"}', "a"),
+        ('{"patch":"a"}', "a"),
+        ('{"input":{"a":1}}', '{"input":{"a":1}}'),
+        ('{"a":1,"b":2}', '{"a":1,"b":2}'),
+        ("{}", ""),
+        ('{"input":"rm -rf /tmp', ""),
+        ("[" * 100_000, ""),
+        ("", ""),
+    ],
+)
+def test_the_input_of_a_custom_tool_is_what_the_model_gave_it(arguments: str, text: str) -> None:
+    assert from_arguments(arguments) == text
+
+
 def test_what_a_model_made_is_understood_when_it_comes_back() -> None:
     """Clients append `response.output` to their input as it is."""
     for case in FINISHED:
@@ -274,7 +332,34 @@ REFUSED: list[tuple[dict[str, object], str, str]] = [
     ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema", "required"),
     ({"text": {"verbosity": "loud"}}, "text.verbosity", "low, medium, high"),
     ({"tools": [{"type": "web_search"}]}, "tools[0].type", "web_search"),
-    ({"tools": [{"type": "custom", "name": "x"}]}, "tools[0].type", "custom"),
+    ({"tools": [{"type": "custom"}]}, "tools[0].name", "required"),
+    ({"tools": [{"type": "custom", "name": "x", "format": {"type": "xml"}}]}, "tools[0].format", "grammar"),
+    (
+        {"tools": [{"type": "custom", "name": "x", "format": {"type": "grammar", "syntax": "lark"}}]},
+        "tools[0].format",
+        "`definition`",
+    ),
+    ({"tools": [{"type": "namespace", "tools": []}]}, "tools[0].name", "required"),
+    (
+        {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "mcp", "name": "x"}]}]},
+        "tools[0].tools[0].type",
+        "mcp",
+    ),
+    (
+        {
+            "tools": [
+                {"type": "function", "name": "n__x"},
+                {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "x"}]},
+            ]
+        },
+        "tools",
+        "two tools of the name n__x",
+    ),
+    (
+        {"tools": [{"type": "function", "name": "f"}], "tool_choice": {"type": "custom", "name": "g"}},
+        "tool_choice.name",
+        "one of the `tools`",
+    ),
     ({"tools": [{"type": "function"}]}, "tools[0].name", "required"),
     ({"tools": [{"type": "function", "name": "a b"}]}, "tools[0].name", "letters"),
     ({"tool_choice": "required"}, "tool_choice", "no tools"),
@@ -377,9 +462,12 @@ def test_turns_are_left_out_from_the_front() -> None:
             (Role.USER, "3"),
         )
     )
-    assert shorten([system, first, answer, second, third]) == [(system, second, third), (system, third)]
-    assert shorten([answer, first]) == []
-    assert shorten([system]) == []
+    conversation = [system, first, answer, second, third]
+    assert count_turns(conversation) == 3
+    assert leave_out(conversation, 1) == (system, second, third)
+    assert leave_out(conversation, 2) == (system, third)
+    assert leave_out([answer, first, second], 1) == (second,)
+    assert count_turns([system]) == 0
 
 
 def test_stored_items_keep_all_that_they_say() -> None:

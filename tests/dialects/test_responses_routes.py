@@ -121,6 +121,7 @@ async def test_delete_says_what_is_gone(client: aiohttp.ClientSession) -> None:
         ("limit=101", "limit"),
         ("limit=x", "limit"),
         ("limit=" + "9" * 30, "limit"),
+        ("limit=000000001" + "9" * 5000, "limit"),
         ("order=up", "order"),
         ("after=msg_none", "after"),
     ],

@@ -4,7 +4,8 @@ A turn is made of blocks. What a user says in several of them stands in paragrap
 put together as it was, since answers come cut into blocks. Consecutive turns of one role are one turn.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import msgspec
 
@@ -105,22 +106,20 @@ def _to_assistant(blocks: Sequence[Block]) -> Message:
     )
 
 
-def _merge(messages: Iterable[Message]) -> list[Message]:
+def _merge(messages: Iterable[Message]) -> Iterator[Message]:
     """Return the messages, those of one role that follow each other as one; results of tools stay apart."""
-    merged: list[Message] = []
-    for message in messages:
-        if merged and merged[-1].role is message.role is not Role.TOOL:
-            merged[-1] = _join(merged[-1], message)
+    for role, group in groupby(messages, key=lambda message: message.role):
+        turn = list(group)
+        if role is Role.TOOL or len(turn) == 1:
+            yield from turn
         else:
-            merged.append(message)
-    return merged
+            yield _join(turn)
 
 
-def _join(first: Message, second: Message) -> Message:
-    thoughts = filter(None, (first.reasoning, second.reasoning))
+def _join(messages: Sequence[Message]) -> Message:
     return Message(
-        first.role,
-        _PARAGRAPH.join(filter(None, (first.content, second.content))),
-        reasoning=_PARAGRAPH.join(thoughts) or None,
-        tool_calls=first.tool_calls + second.tool_calls,
+        messages[0].role,
+        _PARAGRAPH.join(filter(None, (message.content for message in messages))),
+        reasoning=_PARAGRAPH.join(filter(None, (message.reasoning for message in messages))) or None,
+        tool_calls=tuple(call for message in messages for call in message.tool_calls),
     )

@@ -16,6 +16,7 @@ from puna.api.anthropic.errors import ThreadUnsupportedError
 from puna.api.anthropic.replies import (
     BlockReply,
     MessageReply,
+    OutputDetails,
     StopDelta,
     TextReply,
     ThinkingReply,
@@ -48,9 +49,6 @@ from puna.errors import InvalidRequestError
 
 SIGNATURE = "cHVuYQ=="
 """Of every thinking block. Clients send it back with the block, and whatever comes back is taken."""
-
-_EFFORTS: dict[Effort, str] = {Effort.MAX: Effort.XHIGH.value}
-"""Efforts that the domain has under another name."""
 
 
 class ShownThinking(Enum):
@@ -104,7 +102,7 @@ def to_prompt(body: PromptBody) -> ChatPrompt:
         tools,
         to_choice(body.tool_choice, tools),
         is_thinking=_to_thinking(body.thinking, effort),
-        effort=_EFFORTS.get(effort, effort.value) if effort else None,
+        effort=effort,
     )
 
 
@@ -156,7 +154,11 @@ def to_stop(finished: Finished, head: AnswerHead, *, has_calls: bool) -> StopDel
 def from_usage(usage: Usage) -> UsageReply:
     """Return the counts as Anthropic keeps them: cached tokens are not among those of the input."""
     return UsageReply(
-        usage.prompt_tokens - usage.cached_tokens, 0, usage.cached_tokens, usage.completion_tokens
+        usage.prompt_tokens - usage.cached_tokens,
+        0,
+        usage.cached_tokens,
+        usage.completion_tokens,
+        OutputDetails(usage.reasoning_tokens),
     )
 
 

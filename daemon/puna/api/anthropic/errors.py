@@ -31,6 +31,14 @@ _PREFIXES: dict[ErrorKind, str] = {
 }
 """Words that agents look for, to offer other models and to shorten the conversation."""
 
+_ROUTES = (
+    "here are POST /v1/messages and /v1/messages/count_tokens, and no batches: send each message by itself."
+)
+_MESSAGES: dict[ErrorKind, str] = {
+    ErrorKind.ROUTE_NOT_FOUND: f"There is no such path: {_ROUTES}",
+    ErrorKind.METHOD_NOT_ALLOWED: f"This path does not take this method: {_ROUTES}",
+}
+
 
 class ThreadUnsupportedError(InvalidRequestError):
     """The request wants its conversation to be kept. SDKs know the code, and send all of it without a thread."""
@@ -49,7 +57,7 @@ def render_error(error: PunaError, head: RequestHead) -> ErrorReply:
 
 def to_error_body(error: PunaError, request_id: str) -> ErrorBody:
     """Return what failed, also as the event in the middle of a stream."""
-    message = _PREFIXES.get(error.kind, "") + (error.message or "Unknown error.")
+    message = _MESSAGES.get(error.kind) or _PREFIXES.get(error.kind, "") + (error.message or "Unknown error.")
     type_ = _TYPES.get(_STATUS[error.kind], "invalid_request_error")
     details = ErrorDetails(error.error_code) if isinstance(error, ThreadUnsupportedError) else None
     return ErrorBody(error=ErrorObject(type_, message, details), request_id=request_id, detail=message)

@@ -27,6 +27,12 @@ class ToolUseReply(Struct, frozen=True, tag_field="type", tag="tool_use"):
 BlockReply = ThinkingReply | TextReply | ToolUseReply
 
 
+class OutputDetails(Struct, frozen=True):
+    """Of the tokens of an answer, those that the model thought with."""
+
+    thinking_tokens: int
+
+
 class UsageReply(Struct, frozen=True):
     """Tokens. The whole prompt is the sum of the first three."""
 
@@ -37,6 +43,7 @@ class UsageReply(Struct, frozen=True):
     cache_read_input_tokens: int
     """Those from the prefix cache."""
     output_tokens: int
+    output_tokens_details: OutputDetails
 
 
 class MessageReply(Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):

@@ -47,6 +47,7 @@ DIALECT = Dialect(
     prefixes=("/v1/messages",),
     render_error=render_error,
     request_id_header="request-id",
+    has_comments=True,
     title="Anthropic",
     summary="Messages with tools and thinking, as Anthropic's clients speak to them.",
     routes=(

@@ -9,8 +9,12 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from puna.api.bounds import MAX_MESSAGES
+from puna.api.tool_fields import MAX_TOOLS
 from puna.api.validation import BodySchema
 
+MAX_STOPS = 64
+"""Strings that end a text; workers take no more."""
 MIN_THINKING_BUDGET = 1024
 """The least `budget_tokens`, as documented."""
 
@@ -56,7 +60,7 @@ class ToolResultBlock(Struct, frozen=True, kw_only=True, tag_field="type", tag="
     """What a tool answered, told by the user."""
 
     tool_use_id: Text
-    content: str | list[TextBlock] | None = None
+    content: str | Annotated[list[TextBlock], Meta(max_length=MAX_MESSAGES)] | None = None
     is_error: bool | None = None
 
 
@@ -76,7 +80,7 @@ class MessageBody(Struct, frozen=True):
     """One turn, or a part of it: consecutive ones of a role are one turn."""
 
     role: MessageRole
-    content: str | list[Block]
+    content: str | Annotated[list[Block], Meta(max_length=MAX_MESSAGES)]
 
 
 class ToolBody(Struct, frozen=True, kw_only=True):
@@ -131,7 +135,8 @@ class ThinkingBody(Struct, frozen=True, kw_only=True):
 
     type: ThinkingType
     budget_tokens: ThinkingBudget | None = None
-    """Required for `enabled`. Models here have no separate limit for it: `max_tokens` counts for both."""
+    """Required for `enabled`. Models here have no separate limit for it: `max_tokens` counts for both. It may be
+    the greater number, as Anthropic has it where a model thinks between calls."""
     display: ThinkingDisplay | None = None
 
     def __post_init__(self) -> None:
@@ -173,9 +178,9 @@ class PromptBody(Struct, frozen=True, kw_only=True):
     """POST /v1/messages/count_tokens, and what it shares with `/v1/messages`: all that makes the prompt."""
 
     model: Text
-    messages: Annotated[list[MessageBody], Meta(min_length=1)]
-    system: str | list[TextBlock] | None = None
-    tools: list[ToolBody] | None = None
+    messages: Annotated[list[MessageBody], Meta(min_length=1, max_length=MAX_MESSAGES)]
+    system: str | Annotated[list[TextBlock], Meta(max_length=MAX_MESSAGES)] | None = None
+    tools: Annotated[list[ToolBody], Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: ToolChoiceBody | None = None
     thinking: ThinkingBody | None = None
     output_config: OutputConfigBody | None = None
@@ -191,16 +196,11 @@ class MessagesBody(PromptBody, frozen=True, kw_only=True):
     temperature: Temperature | None = None
     top_p: Share | None = None
     top_k: TopK | None = None
-    stop_sequences: list[Text] | None = None
+    stop_sequences: Annotated[list[Text], Meta(max_length=MAX_STOPS)] | None = None
     stream: bool | None = None
     container: Any = None
     thread: Any = None
     compaction: Any = None
-
-    def __post_init__(self) -> None:
-        budget = self.thinking.budget_tokens if self.thinking else None
-        if budget is not None and budget >= self.max_tokens:
-            raise ValueError("`thinking.budget_tokens` must be less than `max_tokens`.")
 
 
 MESSAGES = BodySchema(MessagesBody)

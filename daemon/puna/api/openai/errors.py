@@ -1,5 +1,7 @@
 """How OpenAI says that something failed."""
 
+from msgspec.structs import replace
+
 from puna.api.dialect import ErrorReply
 from puna.api.encoding import encode_json
 from puna.api.errors import STATUS_OF_KIND, headers_of_error
@@ -11,11 +13,16 @@ from puna.errors import ErrorKind, InvalidRequestError, PunaError
 MODELS_PATH = "/v1/models"
 """Where Anthropic's clients ask, too."""
 
+BARE_PATHS = ("/chat/completions", "/completions", "/embeddings", "/responses")
+"""Where clients ask whose base address lacks the `/v1`."""
+
 _STATUS = STATUS_OF_KIND | {ErrorKind.CONTEXT_OVERFLOW: 400, ErrorKind.GENERATION_FAILED: 422}
 """A text that failed is no 5xx: clients would ask twice more, and get the same."""
 _IN_VAIN = frozenset({ErrorKind.GENERATION_TIMEOUT, ErrorKind.MODEL_LOAD_FAILED, ErrorKind.INTERNAL})
 """Failures with a 5xx that come again when the request does."""
 _FIRST_SERVER_ERROR = 500
+_UNKNOWN = "Unknown error."
+_MAX_PATH = 100
 
 _CODES: dict[ErrorKind, str] = {
     ErrorKind.UNAUTHENTICATED: "invalid_api_key",
@@ -56,7 +63,7 @@ class CodedRequestError(InvalidRequestError):
 
 def render_error(error: PunaError, head: RequestHead) -> ErrorReply:
     """Render an error; on the path that Anthropic's clients share it is readable for them."""
-    failure = to_error(error)
+    failure = replace(to_error(error), message=_message_of(error, head))
     if _is_shared(head):
         body = encode_json(_to_shared_body(failure, _STATUS[error.kind], head))
     else:
@@ -67,7 +74,7 @@ def render_error(error: PunaError, head: RequestHead) -> ErrorReply:
 def to_error(error: PunaError) -> ErrorObject:
     """Return what failed."""
     return ErrorObject(
-        message=error.message or "Unknown error.",
+        message=error.message or _UNKNOWN,
         type=_type_of(error.kind),
         param=error.field or _PARAMS.get(error.kind),
         code=error.code if isinstance(error, CodedRequestError) else _CODES.get(error.kind),
@@ -77,6 +84,27 @@ def to_error(error: PunaError) -> ErrorObject:
 def encode_error_event(error: PunaError) -> bytes:
     """Return the event that ends a stream of chunks; clients raise it, and read no further."""
     return to_event(encode_json(ErrorEvent(to_error(error))))
+
+
+def _message_of(error: PunaError, head: RequestHead) -> str:
+    """Return the message. OpenAI has many more routes than there are here: who asks for one learns where to look."""
+    match error.kind:
+        case ErrorKind.ROUTE_NOT_FOUND:
+            return _describe_miss(head.path[:_MAX_PATH])
+        case ErrorKind.METHOD_NOT_ALLOWED:
+            path = head.path[:_MAX_PATH]
+            return f"{path} does not take {head.method}; /docs shows all that Puna serves."
+        case _:
+            return error.message or _UNKNOWN
+
+
+def _describe_miss(path: str) -> str:
+    """Return what to do about a path that is none. Most often the program has a base address that is not ours."""
+    if path.startswith(BARE_PATHS):
+        return f"There is no {path} here, but /v1{path}: give your program a base address that ends in /v1."
+    if path.startswith("/v1/v1/"):
+        return f"There is no {path} here: give your program a base address without /v1."
+    return f"There is no {path} here; /docs shows all that Puna serves."
 
 
 def _type_of(kind: ErrorKind) -> str:

@@ -9,6 +9,12 @@ class PromptDetails(Struct, frozen=True):
     cached_tokens: int
 
 
+class CompletionDetails(Struct, frozen=True):
+    """Of the completion's tokens, those that the model thought with."""
+
+    reasoning_tokens: int
+
+
 class UsageReply(Struct, frozen=True, kw_only=True):
     """What a request cost, in tokens. A prompt counts once, however many texts it got."""
 
@@ -16,3 +22,4 @@ class UsageReply(Struct, frozen=True, kw_only=True):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptDetails
+    completion_tokens_details: CompletionDetails

@@ -7,7 +7,7 @@ from puna.api.openai.chat.schema import CHAT
 from puna.api.openai.completions.handler import complete_prompts
 from puna.api.openai.completions.replies import TextReply
 from puna.api.openai.embeddings.handler import ROUTES as EMBEDDINGS
-from puna.api.openai.errors import render_error
+from puna.api.openai.errors import BARE_PATHS, render_error
 from puna.api.openai.models.handler import list_models, show_model
 from puna.api.openai.models.replies import ModelReply, ModelsReply
 from puna.api.openai.rerank.handler import ROUTES as RERANK
@@ -57,9 +57,10 @@ ROUTES = (
 DIALECT = Dialect(
     name="openai",
     access=Access.KEYED,
-    prefixes=("/v1", "/inf", "/rerank", "/reranking"),
+    prefixes=("/v1", "/inf", "/rerank", "/reranking", *BARE_PATHS),
     render_error=render_error,
     request_id_header="x-request-id",
+    has_comments=True,
     key_variable="OPENAI_API_KEY",
     title="OpenAI",
     summary="Chat and text completions, embeddings and models, as OpenAI's clients and those of its many imitators "

@@ -1,14 +1,19 @@
 """How the next token is chosen, from the fields that chat and text completions share. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from puna.api.openai.schema import GenerationFields
+from puna.api.openai.schema import MAX_TOKEN_ID, GenerationFields
 from puna.domain.generation import GenerationRequest, Sampling
 from puna.errors import InvalidRequestError
 
 _SEEDS = 2**32
+_WHOLE_CONTEXT = 2**31 - 1
+_USUAL_CONTEXT = 4096
+"""Of models elsewhere that do not tell theirs."""
+_MAX_BIASES = 100_000
+_MAX_DIGITS = len(str(MAX_TOKEN_ID))
 _REFUSED = ("grammar", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs")
 
 
@@ -23,8 +28,11 @@ def check_shared(body: GenerationFields) -> None:
             )
 
 
-def to_sampling(body: GenerationFields, *, context_length: int) -> Sampling:
-    """Return the sampling; what is absent has OpenAI's default. Raises `InvalidRequestError`."""
+def to_sampling(body: GenerationFields) -> Sampling:
+    """Return the sampling; what is absent has OpenAI's default. Raises `InvalidRequestError`.
+
+    The penalties may look at more than there can be: see `fit_windows`.
+    """
     return Sampling(
         temperature=1.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
@@ -33,7 +41,7 @@ def to_sampling(body: GenerationFields, *, context_length: int) -> Sampling:
         repetition_penalty=body.repetition_penalty or body.repeat_penalty or 1.0,
         frequency_penalty=body.frequency_penalty or 0.0,
         presence_penalty=body.presence_penalty or 0.0,
-        penalty_window=_to_window(body, context_length),
+        penalty_window=_to_window(body),
         penalises_prompt=_penalises_prompt(body),
         logit_bias=_to_bias(body.logit_bias or {}),
         seed=None if body.seed is None or body.seed == -1 else int(body.seed) % _SEEDS,
@@ -59,11 +67,25 @@ def vary(request: GenerationRequest, count: int) -> list[GenerationRequest]:
     ]
 
 
-def _to_window(body: GenerationFields, context_length: int) -> int:
+def fit_windows(requests: Iterable[GenerationRequest], context_length: int) -> list[GenerationRequest]:
+    """Return the requests with penalties that look at no more than the context, whose length the model tells."""
+    longest = context_length or _USUAL_CONTEXT
+    return [
+        msgspec.structs.replace(
+            request,
+            sampling=msgspec.structs.replace(
+                request.sampling, penalty_window=min(request.sampling.penalty_window, longest)
+            ),
+        )
+        for request in requests
+    ]
+
+
+def _to_window(body: GenerationFields) -> int:
     """OpenAI's own penalties count the whole text, without the prompt; llama.cpp's the last tokens of both."""
     if body.repeat_last_n is not None:
-        return context_length if body.repeat_last_n < 0 else int(body.repeat_last_n)
-    return Sampling().penalty_window if _penalises_prompt(body) else context_length
+        return _WHOLE_CONTEXT if body.repeat_last_n < 0 else int(body.repeat_last_n)
+    return Sampling().penalty_window if _penalises_prompt(body) else _WHOLE_CONTEXT
 
 
 def _penalises_prompt(body: GenerationFields) -> bool:
@@ -73,8 +95,12 @@ def _penalises_prompt(body: GenerationFields) -> bool:
 
 
 def _to_bias(biases: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
+    if len(biases) > _MAX_BIASES:
+        raise InvalidRequestError(
+            f"`logit_bias` must have at most {_MAX_BIASES} tokens, but has {len(biases)}.", field="logit_bias"
+        )
     for token in biases:
-        if not (token.isascii() and token.isdecimal()):
+        if not (token.isascii() and token.isdecimal() and len(token) <= _MAX_DIGITS):
             raise InvalidRequestError(
                 "`logit_bias` must have token ids of the model as its names, such as 1234.",
                 field="logit_bias",

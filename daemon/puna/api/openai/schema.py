@@ -8,10 +8,15 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from puna.api.bounds import MAX_PROMPT_TOKENS
 from puna.api.validation import BodySchema
 
 MAX_CHOICES = 128
 """Texts of one request."""
+MAX_STOPS = 64
+"""Strings that end a text; workers take no more."""
+MAX_TOKEN_ID = 2**31 - 1
+"""No vocabulary has more; llama.cpp's token ids have 32 bits."""
 
 # Python clients send whole numbers as 100.0 too, so each of these is a union of both types.
 TokenLimit = (
@@ -33,8 +38,10 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Factor = Annotated[float, Meta(ge=0.1, le=10)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
+TopLogprobs = Annotated[int, Meta(ge=0, le=20)] | Annotated[float, Meta(ge=0, le=20, multiple_of=1)]
 LegacyLogprobs = Annotated[int, Meta(ge=0, le=5)] | Annotated[float, Meta(ge=0, le=5, multiple_of=1)]
-PromptItem = str | int | list[int]
+TokenIds = Annotated[list[int], Meta(max_length=MAX_PROMPT_TOKENS)]
+PromptItem = str | int | TokenIds
 
 
 class StreamOptions(Struct, kw_only=True, frozen=True):
@@ -69,7 +76,7 @@ class GenerationFields(Struct, kw_only=True, frozen=True):
     """Token ids of the model's own vocabulary, as strings."""
     seed: Seed | None = None
     """-1 draws a fresh one."""
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], Meta(max_length=MAX_STOPS)] | None = None
     keep_alive: str | float | None = None
     """Ollama's: how long the model stays in memory, in seconds or as `5m`; below 0 for ever, 0 not at all."""
     grammar: str | None = None
@@ -93,7 +100,7 @@ class GenerationFields(Struct, kw_only=True, frozen=True):
 class CompletionBody(GenerationFields, kw_only=True, frozen=True):
     """POST /v1/completions."""
 
-    prompt: str | Annotated[list[PromptItem], Meta(min_length=1)]
+    prompt: str | Annotated[list[PromptItem], Meta(min_length=1, max_length=MAX_PROMPT_TOKENS)]
     """A text, several, the tokens of one, or those of several."""
     suffix: str | None = None
     echo: bool | None = None

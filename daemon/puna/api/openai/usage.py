@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from puna.api.openai.replies import PromptDetails, UsageReply
+from puna.api.openai.replies import CompletionDetails, PromptDetails, UsageReply
 from puna.domain.generation import Usage
 
 
@@ -16,4 +16,5 @@ def to_usage(usages: Sequence[Usage], *, per_prompt: int) -> UsageReply:
         completion_tokens=completion_tokens,
         total_tokens=prompt_tokens + completion_tokens,
         prompt_tokens_details=PromptDetails(sum(usage.cached_tokens for usage in firsts)),
+        completion_tokens_details=CompletionDetails(sum(usage.reasoning_tokens for usage in usages)),
     )

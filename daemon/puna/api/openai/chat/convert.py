@@ -26,7 +26,6 @@ from puna.api.openai.sampling import check_shared, to_sampling, to_stop, vary
 from puna.api.openai.usage import to_usage
 from puna.domain.chat import ToolCall
 from puna.domain.generation import ChatPrompt, Completion, Finished, FinishReason, GenerationRequest
-from puna.domain.models import LoadedModel
 from puna.errors import InvalidRequestError
 
 
@@ -61,8 +60,8 @@ def to_style(body: ChatBody) -> ChatStyle:
     return ChatStyle(body.is_legacy, body.hides_reasoning, bool(body.logprobs), body.wants_usage)
 
 
-def to_requests(body: ChatBody, loaded: LoadedModel) -> list[GenerationRequest]:
-    """Return a request for each answer. Raises `InvalidRequestError`."""
+def to_requests(body: ChatBody) -> list[GenerationRequest]:
+    """Return a request for each answer, which `fit_windows` makes fit the model. Raises `InvalidRequestError`."""
     tools, choice = to_tools(body)
     request = GenerationRequest(
         prompt=ChatPrompt(
@@ -73,7 +72,7 @@ def to_requests(body: ChatBody, loaded: LoadedModel) -> list[GenerationRequest]:
             to_effort(body),
             to_template_variables(body),
         ),
-        sampling=to_sampling(body, context_length=loaded.context_length),
+        sampling=to_sampling(body),
         max_tokens=_to_limit(body),
         stop=to_stop(body),
         top_logprobs=int(body.top_logprobs or 0) if body.logprobs else None,

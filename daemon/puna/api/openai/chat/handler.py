@@ -13,6 +13,7 @@ from puna.api.openai.chat.convert import check_supported, from_completions, to_r
 from puna.api.openai.chat.schema import CHAT
 from puna.api.openai.chat.stream import ChatEncoder
 from puna.api.openai.choices import send_choices
+from puna.api.openai.sampling import fit_windows
 from puna.api.responses import json_response
 
 
@@ -21,9 +22,11 @@ async def chat(request: web.Request) -> web.StreamResponse:
     body = CHAT.parse(await read_body(request))
     check_supported(body)
     exchange, keep_alive_s = exchange_of(request), to_keep_alive_s(body.keep_alive)
+    # What is wrong is told before a model is loaded, and another one perhaps sent away for it.
+    requests = to_requests(body)
     held = acquire_model(context_of(request), exchange.identity, body.model, keep_alive_s=keep_alive_s)
     async with held as lease:
-        requests = to_requests(body, lease.loaded)
+        requests = fit_windows(requests, lease.loaded.context_length)
         head, style = new_head("chatcmpl", body.model or lease.entry.id), to_style(body)
         if body.stream:
             streams = [lease.generate(each) for each in requests]

@@ -87,19 +87,19 @@ def _to_calls(message: ChatMessage, field: str) -> tuple[ToolCall, ...]:
 
 
 def _to_call(call: CallPart, field: str) -> ToolCall:
-    if call.type != "function":
+    if (call.type or "function") != "function":
         raise InvalidRequestError(
             f"`{field}.type` must be function: other tools are not supported.", field=f"{field}.type"
         )
     if call.function is None:
         raise InvalidRequestError(f"`{field}.function` is required.", field=f"{field}.function")
-    return ToolCall(call.id, call.function.name, _to_arguments(call.function))
+    return ToolCall(call.id or "", call.function.name, _to_arguments(call.function))
 
 
 def _to_arguments(function: CalledFunction) -> str:
     if isinstance(function.arguments, Mapping):
         return encode_json(function.arguments).decode()
-    return function.arguments.strip() or "{}"
+    return (function.arguments or "").strip() or "{}"
 
 
 def _id_of_old(name: str) -> str:

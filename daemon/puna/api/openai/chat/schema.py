@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from puna.api.openai.schema import GenerationFields, TokenLimit
+from puna.api.bounds import MAX_MESSAGES
+from puna.api.openai.schema import GenerationFields, TokenLimit, TopLogprobs
+from puna.api.tool_fields import MAX_TOOLS
 from puna.api.validation import BodySchema
-
-TopLogprobs = Annotated[int, Meta(ge=0, le=20)] | Annotated[float, Meta(ge=0, le=20, multiple_of=1)]
 
 
 class ChatRole(StrEnum):
@@ -34,15 +34,16 @@ class CalledFunction(Struct, frozen=True, kw_only=True):
     """What an assistant asked for."""
 
     name: str
-    arguments: str | dict[str, Any] = ""
+    arguments: str | dict[str, Any] | None = None
     """JSON text; some clients send the object itself."""
 
 
 class CallPart(Struct, frozen=True, kw_only=True):
     """A call of an assistant."""
 
-    id: str = ""
-    type: str = "function"
+    id: str | None = None
+    type: str | None = None
+    """`function`, or absent."""
     function: CalledFunction | None = None
 
 
@@ -50,13 +51,13 @@ class ChatMessage(Struct, frozen=True, kw_only=True):
     """One turn."""
 
     role: ChatRole
-    content: str | list[ContentPart] | None = None
+    content: str | Annotated[list[ContentPart], Meta(max_length=MAX_MESSAGES)] | None = None
     name: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     """The same as `reasoning_content` under OpenRouter's name."""
-    tool_calls: list[CallPart] | None = None
+    tool_calls: Annotated[list[CallPart], Meta(max_length=MAX_MESSAGES)] | None = None
     function_call: CalledFunction | None = None
     """The old form of `tool_calls`."""
     tool_call_id: str | None = None
@@ -74,7 +75,8 @@ class FunctionFields(Struct, frozen=True, kw_only=True):
 class ToolFields(Struct, frozen=True, kw_only=True):
     """A tool; Puna knows functions."""
 
-    type: str = "function"
+    type: str | None = None
+    """`function`, or absent."""
     function: FunctionFields | None = None
 
 
@@ -87,7 +89,8 @@ class NamedFunction(Struct, frozen=True, kw_only=True):
 class NamedTool(Struct, frozen=True, kw_only=True):
     """A tool by its name."""
 
-    type: str = "function"
+    type: str | None = None
+    """`function`, or absent."""
     function: NamedFunction | None = None
     name: str | None = None
 
@@ -95,8 +98,9 @@ class NamedTool(Struct, frozen=True, kw_only=True):
 class AllowedTools(Struct, frozen=True, kw_only=True):
     """Some of the tools, and whether one of them must be called."""
 
-    mode: str = "auto"
-    tools: list[NamedTool] = field(default_factory=list)
+    mode: str | None = None
+    """`auto` where it is absent."""
+    tools: list[NamedTool] | None = None
 
 
 class ChoiceFields(NamedTool, frozen=True, kw_only=True):
@@ -133,12 +137,12 @@ class ReasoningFields(Struct, frozen=True, kw_only=True):
 class ChatBody(GenerationFields, kw_only=True, frozen=True):
     """POST /v1/chat/completions."""
 
-    messages: Annotated[list[ChatMessage], Meta(min_length=1)]
+    messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=MAX_MESSAGES)]
     max_completion_tokens: TokenLimit | None = None
-    tools: list[ToolFields] | None = None
+    tools: Annotated[list[ToolFields], Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: str | ChoiceFields | None = None
     parallel_tool_calls: bool | None = None
-    functions: list[FunctionFields] | None = None
+    functions: Annotated[list[FunctionFields], Meta(max_length=MAX_TOOLS)] | None = None
     """The old form of `tools`."""
     function_call: str | NamedFunction | None = None
     """The old form of `tool_choice`."""

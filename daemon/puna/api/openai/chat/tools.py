@@ -28,7 +28,7 @@ def to_tools(body: ChatBody) -> tuple[tuple[Tool, ...], ToolChoice]:
             return tools, ToolChoice(_to_mode(mode, tools, field), is_parallel=is_parallel)
         case ChoiceFields(type="allowed_tools", allowed_tools=AllowedTools() as allowed):
             chosen = _choose(tools, allowed)
-            mode = _to_mode(allowed.mode, chosen, f"{field}.allowed_tools.mode")
+            mode = _to_mode(allowed.mode or "auto", chosen, f"{field}.allowed_tools.mode")
             return chosen, ToolChoice(mode, is_parallel=is_parallel)
         case named:
             name = _name_of(named, field) if isinstance(named, NamedTool) else named.name
@@ -44,7 +44,7 @@ def _list_tools(body: ChatBody) -> list[Tool]:
     tools = []
     for index, tool in enumerate(body.tools or ()):
         field = f"tools[{index}]"
-        if tool.type != "function":
+        if (tool.type or "function") != "function":
             raise InvalidRequestError(
                 f"`{field}.type` must be function: other tools are not supported.", field=f"{field}.type"
             )
@@ -70,7 +70,7 @@ def _to_mode(mode: str, tools: Sequence[Tool], field: str) -> ToolChoiceMode:
 
 def _name_of(tool: NamedTool, field: str) -> str:
     name = tool.function.name if tool.function is not None else tool.name
-    if name is None or tool.type != "function":
+    if name is None or (tool.type or "function") != "function":
         raise InvalidRequestError(
             f'`{field}` must name a function: {{"type": "function", "function": {{"name": "..."}}}}.',
             field=field,
@@ -86,5 +86,7 @@ def _known(name: str, tools: Sequence[Tool], field: str) -> str:
 
 def _choose(tools: Sequence[Tool], allowed: AllowedTools) -> tuple[Tool, ...]:
     field = "tool_choice.allowed_tools.tools"
-    names = {_known(_name_of(tool, field), tools, field) for tool in allowed.tools}
+    names = dict.fromkeys(_name_of(tool, field) for tool in allowed.tools or ())
+    for name in names:
+        _known(name, tools, field)
     return tuple(tool for tool in tools if tool.name in names)

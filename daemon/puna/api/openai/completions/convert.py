@@ -9,7 +9,7 @@ from puna.api.openai.completions.replies import TextChoiceReply, TextReply
 from puna.api.openai.logprobs import TextLogprobsWriter
 from puna.api.openai.replies import UsageReply
 from puna.api.openai.sampling import check_shared, to_sampling, to_stop, vary
-from puna.api.openai.schema import MAX_CHOICES, CompletionBody, PromptItem
+from puna.api.openai.schema import MAX_CHOICES, MAX_TOKEN_ID, CompletionBody, PromptItem
 from puna.api.openai.usage import to_usage
 from puna.domain.generation import (
     Completion,
@@ -70,23 +70,28 @@ def to_prompts(body: CompletionBody) -> list[str] | list[tuple[int, ...]]:
             "`prompt` must be a string, a list of strings, a list of token ids or a list of such lists.",
             field="prompt",
         )
-    if any(token < 0 for each in lists for token in each):
-        raise InvalidRequestError("`prompt` must have token ids of at least 0.", field="prompt")
+    if any(not 0 <= token <= MAX_TOKEN_ID for each in lists for token in each):
+        raise InvalidRequestError(
+            f"`prompt` must have token ids of the model, from 0 to {MAX_TOKEN_ID} at most.", field="prompt"
+        )
     return texts or lists
 
 
-def to_requests(body: CompletionBody, loaded: LoadedModel) -> list[GenerationRequest]:
-    """Return a request for each text: those of the first prompt, then of the next. Raises `InvalidRequestError`."""
+def to_requests(body: CompletionBody) -> list[GenerationRequest]:
+    """Return a request for each text: those of the first prompt, then of the next. Raises `InvalidRequestError`.
+
+    `fit_windows` makes them fit the model, and `check_infill` says whether it can do it.
+    """
     prompts = to_prompts(body)
     if len(prompts) * body.count > MAX_CHOICES:
         raise InvalidRequestError(
             f"`prompt` and `n` ask for {len(prompts) * body.count} texts; at most {MAX_CHOICES} are made at once.",
             field="prompt",
         )
-    sampling = to_sampling(body, context_length=loaded.context_length)
+    sampling = to_sampling(body)
     requests = [
         GenerationRequest(
-            prompt=_to_prompt(prompt, body.suffix or "", loaded),
+            prompt=_to_prompt(prompt, body.suffix or ""),
             sampling=sampling,
             max_tokens=_to_limit(body),
             stop=to_stop(body),
@@ -95,6 +100,14 @@ def to_requests(body: CompletionBody, loaded: LoadedModel) -> list[GenerationReq
         for prompt in prompts
     ]
     return [each for request in requests for each in vary(request, body.count)]
+
+
+def check_infill(body: CompletionBody, loaded: LoadedModel) -> None:
+    """Refuse a gap for a model that fills none. Raises `InvalidRequestError`."""
+    if body.suffix and not loaded.can_infill:
+        raise InvalidRequestError(
+            "`suffix` is not supported by this model: it was not trained to fill gaps.", field="suffix"
+        )
 
 
 def to_style(body: CompletionBody) -> TextStyle:
@@ -143,15 +156,11 @@ def _to_choice(index: int, completion: Completion, style: TextStyle) -> TextChoi
     )
 
 
-def _to_prompt(prompt: str | tuple[int, ...], suffix: str, loaded: LoadedModel) -> Prompt:
+def _to_prompt(prompt: str | tuple[int, ...], suffix: str) -> Prompt:
     if not suffix:
         return TextPrompt(prompt) if isinstance(prompt, str) else TokenPrompt(prompt)
     if not isinstance(prompt, str):
         raise InvalidRequestError("`suffix` needs a prompt that is text.", field="suffix")
-    if not loaded.can_infill:
-        raise InvalidRequestError(
-            "`suffix` is not supported by this model: it was not trained to fill gaps.", field="suffix"
-        )
     return InfillPrompt(prompt, suffix)
 
 

@@ -13,8 +13,15 @@ from puna.api.keep_alive import to_keep_alive_s
 from puna.api.model_names import acquire_model
 from puna.api.openai.answer_head import new_head
 from puna.api.openai.choices import send_choices
-from puna.api.openai.completions.convert import check_supported, from_completions, to_requests, to_style
+from puna.api.openai.completions.convert import (
+    check_infill,
+    check_supported,
+    from_completions,
+    to_requests,
+    to_style,
+)
 from puna.api.openai.completions.stream import TextEncoder
+from puna.api.openai.sampling import fit_windows
 from puna.api.openai.schema import COMPLETION
 from puna.api.responses import json_response
 from puna.domain.generation import (
@@ -35,9 +42,12 @@ async def complete_prompts(request: web.Request) -> web.StreamResponse:
     check_supported(body)
     exchange, style = exchange_of(request), to_style(body)
     keep_alive_s = to_keep_alive_s(body.keep_alive)
+    # What is wrong is told before a model is loaded, and another one perhaps sent away for it.
+    requests = to_requests(body)
     held = acquire_model(context_of(request), exchange.identity, body.model, keep_alive_s=keep_alive_s)
     async with held as lease:
-        requests = to_requests(body, lease.loaded)
+        check_infill(body, lease.loaded)
+        requests = fit_windows(requests, lease.loaded.context_length)
         head = new_head("cmpl", body.model or lease.entry.id)
         if body.stream:
             streams = [_generate(lease, each) for each in requests]

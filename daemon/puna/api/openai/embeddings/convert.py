@@ -5,6 +5,7 @@ from base64 import b64encode
 
 from puna.api.openai.embeddings.replies import EmbeddingReply, InputUsage
 from puna.api.openai.embeddings.schema import MAX_INPUTS, EmbeddingsBody, VectorFormat
+from puna.api.openai.schema import MAX_TOKEN_ID
 from puna.domain.embedding import EmbeddingInput, EmbeddingRequest
 from puna.errors import InvalidRequestError
 
@@ -45,6 +46,10 @@ def _to_inputs(body: EmbeddingsBody) -> tuple[EmbeddingInput, ...]:
     texts = [each for each in given if isinstance(each, str)]
     tokens = [each for each in given if isinstance(each, int)]
     token_lists = [tuple(each) for each in given if isinstance(each, list)]
+    if any(not 0 <= token <= MAX_TOKEN_ID for each in (tokens, *token_lists) for token in each):
+        raise InvalidRequestError(
+            f"`input` must have token ids of the model, from 0 to {MAX_TOKEN_ID} at most.", field="input"
+        )
     if len(tokens) == len(given):
         return (tuple(tokens),)
     if len(given) > MAX_INPUTS:

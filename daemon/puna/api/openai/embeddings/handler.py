@@ -33,7 +33,7 @@ async def embed(request: web.Request) -> web.Response:
     ) as lease:
         check_dimensions(wanted, lease.loaded.embedding_length)
         embedding = await lease.embed(wanted)
-        model = lease.entry.id
+        model = body.model or lease.entry.id
     exchange.add_usage(Usage(prompt_tokens=embedding.prompt_tokens))
     items = await _encode_items(embedding, body.encoding_format)
     return json_response(EncodedEmbeddings(model=model, usage=to_usage(embedding.prompt_tokens), data=items))

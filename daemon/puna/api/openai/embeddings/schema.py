@@ -5,6 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from puna.api.bounds import MAX_PROMPT_TOKENS
+from puna.api.openai.schema import TokenIds
 from puna.api.validation import BodySchema
 
 MAX_INPUTS = 2048
@@ -13,7 +15,7 @@ MAX_INPUTS = 2048
 Dimensions = (
     Annotated[int, Meta(ge=1, le=1_000_000)] | Annotated[float, Meta(ge=1, le=1_000_000, multiple_of=1)]
 )
-Inputs = Annotated[list[str | int | list[int]], Meta(min_length=1)]
+Inputs = Annotated[list[str | int | TokenIds], Meta(min_length=1, max_length=MAX_PROMPT_TOKENS)]
 
 
 class VectorFormat(StrEnum):
@@ -32,7 +34,6 @@ class EmbeddingsBody(Struct, kw_only=True, frozen=True):
     model: str | None = None
     encoding_format: VectorFormat | None = None
     dimensions: Dimensions | None = None
-    user: str | None = None
 
 
 EMBEDDINGS = BodySchema(EmbeddingsBody)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from puna.api.openai.models.replies import ModelReply, ModelsReply
+from puna.api.openai.paging import to_limit
 from puna.domain.models import ModelEntry
-from puna.errors import InvalidRequestError
 
 MAX_PAGE = 1000
 
@@ -37,9 +37,8 @@ def to_model(name: str, entry: ModelEntry) -> ModelReply:
 def to_window(query: Mapping[str, str]) -> Window:
     """Return the part that a query asks for. Raises `InvalidRequestError` for a limit that is none."""
     given = query.get("limit")
-    if given is not None and not (given.isascii() and given.isdecimal() and 1 <= int(given) <= MAX_PAGE):
-        raise InvalidRequestError(f"`limit` must be a whole number from 1 to {MAX_PAGE}.", field="limit")
-    return Window(query.get("after_id"), query.get("before_id"), None if given is None else int(given))
+    limit = None if given is None else to_limit(given, MAX_PAGE)
+    return Window(query.get("after_id"), query.get("before_id"), limit)
 
 
 def to_page(models: Sequence[ModelReply], window: Window) -> ModelsReply:

@@ -26,7 +26,7 @@ async def rerank(request: web.Request) -> web.Response:
         context_of(request), exchange.identity, body.model, kind=ModelKind.RERANKER
     ) as lease:
         ranking = await lease.rank(to_request(body))
-        model = lease.entry.id
+        model = body.model or lease.entry.id
     exchange.add_usage(Usage(prompt_tokens=ranking.prompt_tokens))
     return json_response(from_ranking(ranking, body, model))
 

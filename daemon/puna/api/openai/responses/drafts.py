@@ -8,6 +8,8 @@ from puna.api.openai.responses.convert import ReasoningWish
 from puna.api.openai.responses.event_replies import (
     ArgumentsDelta,
     ArgumentsDone,
+    CustomInputDelta,
+    CustomInputDone,
     EventReply,
     ItemAdded,
     ItemDone,
@@ -23,6 +25,8 @@ from puna.api.openai.responses.event_replies import (
     TextDone,
 )
 from puna.api.openai.responses.item_replies import (
+    CallItem,
+    CustomCallItem,
     FunctionCallItem,
     ItemStatus,
     MessageItem,
@@ -37,6 +41,7 @@ from puna.api.openai.responses.output import (
     to_message_item,
     to_reasoning_item,
 )
+from puna.api.openai.responses.toolbox import ClientTool
 from puna.domain.chat import ToolCall
 from puna.domain.generation import TextDelta, ToolCallBegin
 
@@ -143,12 +148,13 @@ class ReasoningDraft:
 
 
 class CallDraft:
-    """A call."""
+    """A call. The input of a custom tool comes at once, at the end: the model gives it within JSON."""
 
-    def __init__(self, item_id: str, index: int, call: ToolCallBegin) -> None:
+    def __init__(self, item_id: str, index: int, call: ToolCallBegin, tool: ClientTool) -> None:
         self._id = item_id
         self._index = index
         self._call = call
+        self._tool = tool
         self._arguments: list[str] = []
 
     def begin(self) -> Events:
@@ -156,21 +162,25 @@ class CallDraft:
         return (ItemAdded(output_index=self._index, item=self.to_item(ItemStatus.IN_PROGRESS)),)
 
     def push(self, text: str) -> Events:
-        """Take more of the arguments and return their event."""
+        """Take more of the arguments and return their event, if they have one."""
         self._arguments.append(text)
+        if self._tool.is_custom:
+            return ()
         return (ArgumentsDelta(output_index=self._index, item_id=self._id, delta=text),)
 
-    def to_item(self, status: ItemStatus) -> FunctionCallItem:
+    def to_item(self, status: ItemStatus) -> CallItem:
         """Return the call."""
         call = ToolCall(self._call.id, self._call.name, "".join(self._arguments))
-        return to_call_item(self._id, call, status)
+        return to_call_item(self._id, call, self._tool, status)
 
     def end(self, status: ItemStatus) -> Events:
         """Return the events of its end."""
-        item = self.to_item(status)
-        return (
-            ArgumentsDone(
-                output_index=self._index, item_id=self._id, name=item.name, arguments=item.arguments
-            ),
-            ItemDone(output_index=self._index, item=item),
-        )
+        index, item = self._index, self.to_item(status)
+        done = ItemDone(output_index=index, item=item)
+        match item:
+            case CustomCallItem(input=text):
+                delta = CustomInputDelta(output_index=index, item_id=self._id, delta=text)
+                return delta, CustomInputDone(output_index=index, item_id=self._id, input=text), done
+            case FunctionCallItem(name=name, arguments=arguments):
+                told = ArgumentsDone(output_index=index, item_id=self._id, name=name, arguments=arguments)
+                return told, done

@@ -165,3 +165,17 @@ class ArgumentsDone(ItemEvent, frozen=True, kw_only=True, tag="response.function
     item_id: str
     name: str
     arguments: str
+
+
+class CustomInputDelta(ItemEvent, frozen=True, kw_only=True, tag="response.custom_tool_call_input.delta"):
+    """More of a custom tool's input."""
+
+    item_id: str
+    delta: str
+
+
+class CustomInputDone(ItemEvent, frozen=True, kw_only=True, tag="response.custom_tool_call_input.done"):
+    """All of a custom tool's input."""
+
+    item_id: str
+    input: str

@@ -24,15 +24,18 @@ async def fit_conversation(lease: Lease, request: GenerationRequest) -> Generati
     if not length or await _is_shorter(lease, prompt, length):
         return request
     room = length - min(request.max_tokens or length // _ANSWER_SHARE, length // 2)
-    shorter = [replace(prompt, messages=messages) for messages in shorten(prompt.messages)]
-    fewest, most = 0, len(shorter) - 1
+    fewest, most = 1, count_turns(prompt.messages) - 1
     while fewest < most:
         middle = (fewest + most) // 2
-        if await _is_shorter(lease, shorter[middle], room):
+        if await _is_shorter(lease, _without(prompt, middle), room):
             most = middle
         else:
             fewest = middle + 1
-    return replace(request, prompt=shorter[fewest]) if shorter else request
+    return replace(request, prompt=_without(prompt, fewest)) if most >= 1 else request
+
+
+def _without(prompt: ChatPrompt, turns: int) -> ChatPrompt:
+    return replace(prompt, messages=leave_out(prompt.messages, turns))
 
 
 async def _is_shorter(lease: Lease, prompt: ChatPrompt, limit: int) -> bool:
@@ -43,13 +46,20 @@ async def _is_shorter(lease: Lease, prompt: ChatPrompt, limit: int) -> bool:
         return False
 
 
-def shorten(messages: Sequence[Message]) -> list[tuple[Message, ...]]:
-    """Return the conversation without its oldest turn, without the two oldest, and so on to the last one alone."""
-    starts = [index for index, message in enumerate(messages) if message.role is Role.USER]
-    if not starts:
-        return []
+def count_turns(messages: Sequence[Message]) -> int:
+    """Return how many turns a conversation has."""
+    return len(_starts(messages))
+
+
+def leave_out(messages: Sequence[Message], turns: int) -> tuple[Message, ...]:
+    """Return the conversation without so many of its oldest turns, at least one of which stays."""
+    starts = _starts(messages)
     head = tuple(message for message in messages[: starts[0]] if _instructs(message))
-    return [head + tuple(messages[start:]) for start in starts[1:]]
+    return head + tuple(messages[starts[turns] :])
+
+
+def _starts(messages: Sequence[Message]) -> list[int]:
+    return [index for index, message in enumerate(messages) if message.role is Role.USER]
 
 
 def _instructs(message: Message) -> bool:

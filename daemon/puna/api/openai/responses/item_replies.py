@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from puna.api.openai.chat.replies import LogprobReply
 
@@ -78,6 +78,8 @@ class FunctionCallItem(Struct, frozen=True, tag_field="type", tag="function_call
     name: str
     arguments: str
     """JSON text of an object, where the item is completed."""
+    namespace: str | UnsetType = UNSET
+    """Where the request has the tool in one."""
 
 
 class FunctionCallOutputItem(Struct, frozen=True, tag_field="type", tag="function_call_output"):
@@ -89,7 +91,30 @@ class FunctionCallOutputItem(Struct, frozen=True, tag_field="type", tag="functio
     output: str
 
 
-OutputItem = MessageItem | ReasoningItem | FunctionCallItem
+class CustomCallItem(Struct, frozen=True, tag_field="type", tag="custom_tool_call"):
+    """A model's wish to have a custom tool run."""
+
+    id: str
+    status: ItemStatus
+    call_id: str
+    name: str
+    input: str
+    """Any text; empty where the item is incomplete: half of it must not run."""
+    namespace: str | UnsetType = UNSET
+
+
+class CustomCallOutputItem(Struct, frozen=True, tag_field="type", tag="custom_tool_call_output"):
+    """A custom tool's answer."""
+
+    id: str
+    status: ItemStatus
+    call_id: str
+    output: str
+
+
+CallItem = FunctionCallItem | CustomCallItem
+CallOutputItem = FunctionCallOutputItem | CustomCallOutputItem
+OutputItem = MessageItem | ReasoningItem | CallItem
 """What a model makes."""
-Item = OutputItem | FunctionCallOutputItem
+Item = OutputItem | CallOutputItem
 """What a conversation has."""

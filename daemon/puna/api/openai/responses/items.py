@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from puna.api.openai.responses.item_replies import (
+    CallItem,
+    CallOutputItem,
+    CustomCallItem,
+    CustomCallOutputItem,
     FunctionCallItem,
     FunctionCallOutputItem,
     InputText,
@@ -100,27 +104,35 @@ def _to_item(body: ItemBody, field: str, new_id: NewId) -> Item:
             return _to_message(body, field, new_id)
         case "reasoning":
             return _to_reasoning(body, field, new_id)
-        case "function_call":
-            return FunctionCallItem(
-                _id_of(body, "fc", new_id),
-                ItemStatus.COMPLETED,
-                _require(body.call_id, f"{field}.call_id"),
-                _require(body.name, f"{field}.name"),
-                _require_text(body.arguments, f"{field}.arguments"),
-            )
-        case "function_call_output":
-            return FunctionCallOutputItem(
-                _id_of(body, "fco", new_id),
-                ItemStatus.COMPLETED,
-                _require(body.call_id, f"{field}.call_id"),
-                _to_output(body.output, f"{field}.output"),
-            )
+        case "function_call" | "custom_tool_call":
+            return _to_call(body, field, new_id)
+        case "function_call_output" | "custom_tool_call_output":
+            return _to_call_output(body, field, new_id)
         case other:
             raise InvalidRequestError(
                 f"`{field}.type` is {other[:50]}, which Puna does not understand: send messages, reasoning, "
-                "function_call, function_call_output or item_reference.",
+                "calls and outputs of functions and custom tools, or item_reference.",
                 field=f"{field}.type",
             )
+
+
+def _to_call(body: ItemBody, field: str, new_id: NewId) -> CallItem:
+    call_id, name = _require(body.call_id, f"{field}.call_id"), _require(body.name, f"{field}.name")
+    namespace = body.namespace or UNSET
+    if body.type == "function_call":
+        arguments = _require_text(body.arguments, f"{field}.arguments")
+        return FunctionCallItem(
+            _id_of(body, "fc", new_id), ItemStatus.COMPLETED, call_id, name, arguments, namespace
+        )
+    text = _require_text(body.input, f"{field}.input")
+    return CustomCallItem(_id_of(body, "ctc", new_id), ItemStatus.COMPLETED, call_id, name, text, namespace)
+
+
+def _to_call_output(body: ItemBody, field: str, new_id: NewId) -> CallOutputItem:
+    call_id, output = _require(body.call_id, f"{field}.call_id"), _to_output(body.output, f"{field}.output")
+    if body.type == "function_call_output":
+        return FunctionCallOutputItem(_id_of(body, "fco", new_id), ItemStatus.COMPLETED, call_id, output)
+    return CustomCallOutputItem(_id_of(body, "cto", new_id), ItemStatus.COMPLETED, call_id, output)
 
 
 def _to_message(body: ItemBody, field: str, new_id: NewId) -> MessageItem:

@@ -7,6 +7,10 @@ one turn, so they are put together again. Thoughts that nothing follows are left
 from collections.abc import Iterable
 
 from puna.api.openai.responses.item_replies import (
+    CallItem,
+    CallOutputItem,
+    CustomCallItem,
+    CustomCallOutputItem,
     FunctionCallItem,
     FunctionCallOutputItem,
     Item,
@@ -14,6 +18,7 @@ from puna.api.openai.responses.item_replies import (
     ReasoningItem,
     Refusal,
 )
+from puna.api.openai.responses.toolbox import name_for_model, to_arguments
 from puna.domain.chat import Message, Role, ToolCall
 from puna.errors import InvalidRequestError
 
@@ -22,7 +27,7 @@ class _Turn:
     """What an assistant did, as far as it is read."""
 
     def __init__(self) -> None:
-        self.reasoning: str | None = None
+        self.thoughts: list[str] = []
         self.content: str | None = None
         self.calls: list[ToolCall] = []
 
@@ -30,7 +35,8 @@ class _Turn:
         return self.content is not None or bool(self.calls)
 
     def to_message(self) -> Message:
-        return Message(Role.ASSISTANT, self.content or "", self.reasoning, tuple(self.calls))
+        reasoning = "\n".join(self.thoughts) or None
+        return Message(Role.ASSISTANT, self.content or "", reasoning, tuple(self.calls))
 
 
 class _Reader:
@@ -50,10 +56,11 @@ class _Reader:
             case MessageItem():
                 self.end_turn()
                 self.messages.append(Message(Role(item.role), _text_of(item)))
-            case FunctionCallItem():
-                self._tools[item.call_id] = item.name
-                self._turn.calls.append(ToolCall(item.call_id, item.name, item.arguments))
-            case FunctionCallOutputItem():
+            case FunctionCallItem() | CustomCallItem():
+                call = _to_call(item)
+                self._tools[call.id] = call.name
+                self._turn.calls.append(call)
+            case FunctionCallOutputItem() | CustomCallOutputItem():
                 self.end_turn()
                 self.messages.append(self._to_tool_message(item))
 
@@ -65,14 +72,13 @@ class _Reader:
     def _read_reasoning(self, item: ReasoningItem) -> None:
         if self._turn.has_begun():
             self.end_turn()
-        texts = [part.text for part in item.content] or [part.text for part in item.summary]
-        self._turn.reasoning = (self._turn.reasoning or "") + "\n".join(texts)
+        self._turn.thoughts += [part.text for part in item.content or item.summary]
 
-    def _to_tool_message(self, item: FunctionCallOutputItem) -> Message:
+    def _to_tool_message(self, item: CallOutputItem) -> Message:
         if item.call_id not in self._tools:
             raise InvalidRequestError(
                 f"`input` has the answer to the call {item.call_id[:100]} but not the call: send its "
-                "function_call item before it, or go on from the response that has it.",
+                "item before it, or go on from the response that has it.",
                 field="input",
             )
         return Message(Role.TOOL, item.output, tool_call_id=item.call_id, name=self._tools[item.call_id])
@@ -85,6 +91,11 @@ def to_messages(items: Iterable[Item]) -> tuple[Message, ...]:
         reader.read(item)
     reader.end_turn()
     return tuple(reader.messages)
+
+
+def _to_call(item: CallItem) -> ToolCall:
+    arguments = item.arguments if isinstance(item, FunctionCallItem) else to_arguments(item.input)
+    return ToolCall(item.call_id, name_for_model(item.name, item.namespace or None), arguments)
 
 
 def _text_of(item: MessageItem) -> str:

@@ -1,13 +1,14 @@
 """What a model made, as items of the answer, and the answer complete. Pure."""
 
-from collections.abc import Iterable
-
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from puna.api.openai.chat.replies import LogprobReply
 from puna.api.openai.logprobs import to_chat_logprobs
 from puna.api.openai.responses.convert import ReasoningWish
 from puna.api.openai.responses.item_replies import (
+    CallItem,
+    CustomCallItem,
     FunctionCallItem,
     ItemStatus,
     MessageItem,
@@ -28,6 +29,7 @@ from puna.api.openai.responses.replies import (
     UsageReply,
 )
 from puna.api.openai.responses.thoughts import seal_thoughts
+from puna.api.openai.responses.toolbox import ClientTool, Toolbox, from_arguments, tool_of
 from puna.domain.chat import ToolCall
 from puna.domain.generation import Completion, Finished, FinishReason, Usage
 from puna.errors import ErrorKind, PunaError
@@ -36,7 +38,9 @@ _BUSY = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED})
 _UNFIT = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.CONTEXT_OVERFLOW})
 
 
-def from_completion(completion: Completion, wish: ReasoningWish, new_id: NewId) -> tuple[OutputItem, ...]:
+def from_completion(
+    completion: Completion, wish: ReasoningWish, toolbox: Toolbox, new_id: NewId
+) -> tuple[OutputItem, ...]:
     """Return thoughts, text and calls in this order; the last item is incomplete where the text was cut."""
     items: list[OutputItem] = []
     whole = ItemStatus.COMPLETED
@@ -45,7 +49,9 @@ def from_completion(completion: Completion, wish: ReasoningWish, new_id: NewId) 
     if completion.text or not (completion.reasoning or completion.tool_calls):
         logprobs = to_chat_logprobs(completion.logprobs).content
         items.append(to_message_item(new_id("msg"), completion.text, logprobs, whole))
-    items.extend(to_call_item(new_id("fc"), call, whole) for call in completion.tool_calls)
+    for call in completion.tool_calls:
+        tool = tool_of(call.name, toolbox)
+        items.append(to_call_item(new_call_id(tool, new_id), call, tool, whole))
     items[-1] = replace(items[-1], status=last_status(completion.finished))
     return tuple(items)
 
@@ -55,7 +61,6 @@ def complete_reply(
     output: tuple[OutputItem, ...],
     finished: Finished,
     *,
-    reasoning_tokens: int,
     now_s: float,
 ) -> ResponseReply:
     """Return the answer at its end."""
@@ -66,7 +71,7 @@ def complete_reply(
         completed_at=None if is_cut else int(now_s),
         incomplete_details=IncompleteReply() if is_cut else None,
         output=output,
-        usage=_to_usage(finished.usage, reasoning_tokens),
+        usage=_to_usage(finished.usage),
     )
 
 
@@ -84,12 +89,6 @@ def fail_reply(reply: ResponseReply, output: tuple[OutputItem, ...], error: Puna
 def last_status(finished: Finished) -> ItemStatus:
     """Return whether the item that a text ended with is whole."""
     return ItemStatus.INCOMPLETE if finished.reason is FinishReason.LENGTH else ItemStatus.COMPLETED
-
-
-def reasoning_of(items: Iterable[OutputItem]) -> list[str]:
-    """Return what the model thought."""
-    thoughts = [item for item in items if isinstance(item, ReasoningItem)]
-    return [part.text for item in thoughts for part in item.content or item.summary]
 
 
 def to_message_item(
@@ -110,16 +109,25 @@ def to_reasoning_item(item_id: str, text: str, wish: ReasoningWish, status: Item
     )
 
 
-def to_call_item(item_id: str, call: ToolCall, status: ItemStatus) -> FunctionCallItem:
-    """Return a call."""
-    return FunctionCallItem(item_id, status, call.id, call.name, call.arguments)
+def to_call_item(item_id: str, call: ToolCall, tool: ClientTool, status: ItemStatus) -> CallItem:
+    """Return a call, under the name that the client knows."""
+    namespace = tool.namespace or UNSET
+    if tool.is_custom:
+        text = from_arguments(call.arguments)
+        return CustomCallItem(item_id, status, call.id, tool.name, text, namespace)
+    return FunctionCallItem(item_id, status, call.id, tool.name, call.arguments, namespace)
 
 
-def _to_usage(usage: Usage, reasoning_tokens: int) -> UsageReply:
+def new_call_id(tool: ClientTool, new_id: NewId) -> str:
+    """Return an id for the item of a call."""
+    return new_id("ctc" if tool.is_custom else "fc")
+
+
+def _to_usage(usage: Usage) -> UsageReply:
     return UsageReply(
         input_tokens=usage.prompt_tokens,
         input_tokens_details=InputTokens(usage.cached_tokens),
         output_tokens=usage.completion_tokens,
-        output_tokens_details=OutputTokens(min(reasoning_tokens, usage.completion_tokens)),
+        output_tokens_details=OutputTokens(usage.reasoning_tokens),
         total_tokens=usage.total_tokens,
     )

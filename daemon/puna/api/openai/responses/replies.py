@@ -79,14 +79,37 @@ class TextReply(Struct, frozen=True):
     verbosity: str = "medium"
 
 
-class FunctionReply(Struct, frozen=True, kw_only=True):
-    """A tool that the model could call."""
+class FunctionReply(Struct, frozen=True, kw_only=True, tag_field="type", tag="function"):
+    """A function that the model could call."""
 
-    type: Literal["function"] = "function"
     name: str
     description: str | None
     parameters: Mapping[str, Any] | None
     strict: bool | None
+
+
+class InputFormatReply(Struct, frozen=True, omit_defaults=True):
+    """What the input of a custom tool was to look like."""
+
+    type: str
+    syntax: str | None = None
+    definition: str | None = None
+
+
+class CustomToolReply(Struct, frozen=True, kw_only=True, tag_field="type", tag="custom"):
+    """A custom tool that the model could call."""
+
+    name: str
+    description: str | None
+    format: InputFormatReply
+
+
+class NamespaceReply(Struct, frozen=True, kw_only=True, tag_field="type", tag="namespace"):
+    """Tools that the model could call, under a name that they share."""
+
+    name: str
+    description: str | None
+    tools: tuple[FunctionReply | CustomToolReply, ...]
 
 
 class AllowedToolReply(Struct, frozen=True):
@@ -125,7 +148,8 @@ class ResponseReply(Struct, frozen=True, kw_only=True):
     temperature: float
     top_p: float
     top_logprobs: int
-    tools: tuple[FunctionReply, ...]
+    tools: tuple[FunctionReply | CustomToolReply | NamespaceReply, ...]
+    """Those that the model could call: not those that OpenAI would run."""
     tool_choice: str | ToolChoiceReply
     parallel_tool_calls: bool
     reasoning: ReasoningReply

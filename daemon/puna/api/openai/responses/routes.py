@@ -31,9 +31,11 @@ from puna.api.openai.responses.output import complete_reply, from_completion
 from puna.api.openai.responses.replies import InputTokensReply, ResponseReply
 from puna.api.openai.responses.schema import RESPONSE, ResponseBody, Truncation
 from puna.api.openai.responses.stream import ResponseEncoder
+from puna.api.openai.responses.toolbox import Toolbox
+from puna.api.openai.responses.tools import to_toolbox
 from puna.api.responses import json_response
 from puna.api.streaming import SSE, note_event, send_chunks
-from puna.domain.generation import Finished, GenerationRequest, TextPrompt
+from puna.domain.generation import Finished, GenerationRequest
 from puna.residency.lease import Lease
 
 
@@ -49,6 +51,7 @@ class _Work(Struct, frozen=True, kw_only=True):
     reply: ResponseReply
     """The answer as it begins."""
     wish: ReasoningWish
+    toolbox: Toolbox
 
 
 async def create(request: web.Request) -> web.StreamResponse:
@@ -71,6 +74,7 @@ async def create(request: web.Request) -> web.StreamResponse:
             generation=generation,
             reply=to_reply(body, head),
             wish=to_wish(body),
+            toolbox=to_toolbox(body),
         )
         return await (_stream if body.stream else _answer)(request, work)
 
@@ -95,12 +99,12 @@ def new_id(prefix: str) -> str:
 
 async def _answer(_: web.Request, work: _Work) -> web.Response:
     completion = await complete(work.lease, work.generation, work.exchange)
-    output = from_completion(completion, work.wish, new_id)
-    return json_response(await _conclude(work, output, completion.finished, completion.reasoning))
+    output = from_completion(completion, work.wish, work.toolbox, new_id)
+    return json_response(await _conclude(work, output, completion.finished))
 
 
 async def _stream(request: web.Request, work: _Work) -> web.StreamResponse:
-    encoder = ResponseEncoder(work.reply, work.wish, new_id)
+    encoder = ResponseEncoder(work.reply, work.wish, work.toolbox, new_id)
     return await send_chunks(request, SSE, _chunks(work, encoder), encoder.encode_error)
 
 
@@ -110,33 +114,17 @@ async def _chunks(work: _Work, encoder: ResponseEncoder) -> AsyncGenerator[bytes
             note_event(event, work.exchange)
             yield encoder.encode(event)
             if isinstance(event, Finished):
-                reply = await _conclude(work, encoder.output, event, encoder.reasoning)
+                reply = await _conclude(work, encoder.output, event)
                 work.exchange.is_complete = True
                 yield encoder.encode_end(reply)
 
 
-async def _conclude(
-    work: _Work, output: tuple[OutputItem, ...], finished: Finished, reasoning: str
-) -> ResponseReply:
+async def _conclude(work: _Work, output: tuple[OutputItem, ...], finished: Finished) -> ResponseReply:
     """Return the whole answer, stored if it is to be: who sees its end can go on from it."""
-    reply = complete_reply(
-        work.reply,
-        output,
-        finished,
-        reasoning_tokens=await _count_tokens(work.lease, reasoning),
-        now_s=time.time(),
-    )
+    reply = complete_reply(work.reply, output, finished, now_s=time.time())
     if reply.store:
         await work.memory.keep(reply, work.context, output)
     return reply
-
-
-async def _count_tokens(lease: Lease, text: str) -> int:
-    """Return the tokens of a text itself, without those that begin every prompt."""
-    if not text or lease.entry.remote is not None:
-        # Engines count what they answer, and a part of that only by answering it anew.
-        return 0
-    return await lease.count_tokens(TextPrompt(text)) - await lease.count_tokens(TextPrompt(""))
 
 
 ROUTES = (

@@ -5,15 +5,15 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from puna.api.bounds import MAX_MESSAGES
+from puna.api.openai.schema import Share, Temperature, TopLogprobs
+from puna.api.tool_fields import MAX_TOOLS
 from puna.api.validation import BodySchema
 
 # Some clients send whole numbers as 100.0, so each of these is a union of both types.
 TokenLimit = (
     Annotated[int, Meta(ge=1, le=10_000_000)] | Annotated[float, Meta(ge=1, le=10_000_000, multiple_of=1)]
 )
-TopLogprobs = Annotated[int, Meta(ge=0, le=20)] | Annotated[float, Meta(ge=0, le=20, multiple_of=1)]
-Temperature = Annotated[float, Meta(ge=0, le=2)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Speaker(StrEnum):
@@ -95,24 +95,44 @@ class ItemBody(Struct, kw_only=True, frozen=True):
     type: str | None = None
     id: str | None = None
     role: Speaker | None = None
-    content: str | list[PartBody] | None = None
+    content: str | Annotated[list[PartBody], Meta(max_length=MAX_MESSAGES)] | None = None
     call_id: str | None = None
     name: str | None = None
+    namespace: str | None = None
     arguments: Any = None
+    input: Any = None
+    """Of a call of a custom tool, text."""
     output: Any = None
     """Of a function call, text or parts; of other calls, which are refused, anything."""
-    summary: list[PartBody] | None = None
+    summary: Annotated[list[PartBody], Meta(max_length=MAX_MESSAGES)] | None = None
     encrypted_content: str | None = None
 
 
-class ToolBody(Struct, kw_only=True, frozen=True):
-    """A tool."""
+class InputFormatBody(Struct, kw_only=True, frozen=True):
+    """What the input of a custom tool must look like: any text, or what a grammar allows."""
+
+    type: str
+    syntax: str | None = None
+    definition: str | None = None
+
+
+class MemberBody(Struct, kw_only=True, frozen=True):
+    """A tool that may stand in a namespace."""
 
     type: str
     name: str | None = None
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
+    format: InputFormatBody | None = None
+    """Of a custom tool, which takes text and no arguments."""
+
+
+class ToolBody(MemberBody, kw_only=True, frozen=True):
+    """A tool, or a namespace with several."""
+
+    tools: Annotated[list[MemberBody], Meta(max_length=MAX_TOOLS)] | None = None
+    """Of a namespace."""
 
 
 class AllowedTool(Struct, kw_only=True, frozen=True):
@@ -170,14 +190,14 @@ class ResponseBody(Struct, kw_only=True, frozen=True):
 
     model: str | None = None
     """Absent: the current or the default model."""
-    input: str | list[ItemBody] | None = None
+    input: str | Annotated[list[ItemBody], Meta(max_length=MAX_MESSAGES)] | None = None
     instructions: str | None = None
     previous_response_id: str | None = None
     max_output_tokens: TokenLimit | None = None
     temperature: Temperature | None = None
     top_p: Share | None = None
     top_logprobs: TopLogprobs | None = None
-    tools: list[ToolBody] | None = None
+    tools: Annotated[list[ToolBody], Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: ToolChoiceWord | ToolChoiceBody | None = None
     parallel_tool_calls: bool | None = None
     text: TextBody | None = None

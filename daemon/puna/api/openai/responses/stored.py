@@ -7,6 +7,7 @@ from aiohttp import web
 from puna.api.context import context_of
 from puna.api.dialect import Route
 from puna.api.exchange import exchange_of
+from puna.api.openai.paging import to_limit
 from puna.api.openai.responses.item_replies import Item
 from puna.api.openai.responses.memory import Memory
 from puna.api.openai.responses.replies import DeletedReply, ItemsReply, ResponseReply
@@ -74,10 +75,7 @@ def to_page(items: Sequence[Item], limit: int, after: str | None) -> ItemsReply:
 
 
 def _limit_of(request: web.Request) -> int:
-    given = request.query.get("limit", str(_DEFAULT_LIMIT))
-    if not given.isdecimal() or not 1 <= int(given[:9]) <= _MOST:
-        raise InvalidRequestError(f"`limit` must be a whole number from 1 to {_MOST}.", field="limit")
-    return int(given)
+    return to_limit(request.query.get("limit", str(_DEFAULT_LIMIT)), _MOST)
 
 
 def _is_ascending(request: web.Request) -> bool:

@@ -20,8 +20,9 @@ from puna.api.openai.responses.event_replies import (
 )
 from puna.api.openai.responses.item_replies import ItemStatus, OutputItem
 from puna.api.openai.responses.items import NewId
-from puna.api.openai.responses.output import fail_reply, last_status, reasoning_of
+from puna.api.openai.responses.output import fail_reply, last_status, new_call_id
 from puna.api.openai.responses.replies import ResponseReply, ResponseStatus
+from puna.api.openai.responses.toolbox import Toolbox, tool_of
 from puna.api.streaming import SSE
 from puna.domain.generation import (
     Finished,
@@ -40,10 +41,11 @@ class ResponseEncoder:
 
     content_type = SSE
 
-    def __init__(self, reply: ResponseReply, wish: ReasoningWish, new_id: NewId) -> None:
+    def __init__(self, reply: ResponseReply, wish: ReasoningWish, toolbox: Toolbox, new_id: NewId) -> None:
         """`reply` is the answer as it has begun."""
         self._reply = reply
         self._wish = wish
+        self._toolbox = toolbox
         self._new_id = new_id
         self._count = 0
         self._items: list[OutputItem] = []
@@ -53,11 +55,6 @@ class ResponseEncoder:
     def output(self) -> tuple[OutputItem, ...]:
         """The items that have ended: all of them, after `Finished`."""
         return tuple(self._items)
-
-    @property
-    def reasoning(self) -> str:
-        """What the model thought, in the items that have ended."""
-        return "".join(reasoning_of(self._items))
 
     def encode(self, event: GenerationEvent) -> bytes:
         """Return the events for the next one; with `Finished` the ends of all items."""
@@ -92,8 +89,7 @@ class ResponseEncoder:
             case ReasoningDelta(text):
                 return self._take_reasoning(text)
             case ToolCallBegin():
-                call = CallDraft(self._new_id("fc"), self._next_index, event)
-                return self._open(call) + call.begin()
+                return self._begin_call(event)
             case ToolCallArguments(_, text):
                 return self._draft.push(text) if isinstance(self._draft, CallDraft) else ()
             case Finished():
@@ -110,6 +106,11 @@ class ResponseEncoder:
             return self._draft.push(text)
         reasoning = ReasoningDraft(self._new_id("rs"), self._next_index, self._wish)
         return self._open(reasoning) + reasoning.begin() + reasoning.push(text)
+
+    def _begin_call(self, begin: ToolCallBegin) -> Events:
+        tool = tool_of(begin.name, self._toolbox)
+        call = CallDraft(new_call_id(tool, self._new_id), self._next_index, begin, tool)
+        return self._open(call) + call.begin()
 
     def _finish(self, finished: Finished) -> Events:
         events: Events = ()
