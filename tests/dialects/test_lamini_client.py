@@ -199,3 +199,23 @@ async def test_errors_of_streams_and_batches_reach_the_caller(
     parts = await call(batches.streaming_generate, [CARL], "demo", polling_interval=0)
     with pytest.raises(errors.APIError, match="killed by signal 9"):
         await call(list, parts)
+
+
+async def test_embeddings(daemon: RunningDaemon, lamini: Any) -> None:
+    client = importlib.import_module("lamini.api.embedding").Embedding("embedder")
+    single = await call(client.generate, "Hi")
+    assert single.tolist() == [[2.0, float(ord("H")), 0.0, 0.0]]
+    both = await call(client.generate, ["Hi", "there"])
+    assert [each.tolist()[0][0] for each in both] == [2.0, 5.0]
+    assert [(each.is_normalised, each.is_truncated) for each in daemon.worker.embedded] == [(True, False)] * 2
+
+
+async def test_embeddings_need_an_embedding_model_and_a_text(lamini: Any, errors: Any) -> None:
+    module = importlib.import_module("lamini.api.embedding")
+    with pytest.raises(errors.UserError, match="demo is a text model"):
+        await call(module.Embedding("demo").generate, "Hi")
+    with pytest.raises(errors.ModelNotFoundError, match="There is no model nope"):
+        await call(module.Embedding("nope").generate, "Hi")
+    for prompt in ("", [], [""]):
+        with pytest.raises(errors.UserError, match="`prompt"):
+            await call(module.Embedding("embedder").generate, prompt)

@@ -52,14 +52,16 @@ class SyncClient:
 
 @pytest.fixture
 async def library(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The package, imported in a running loop, which it needs from Python 3.14 on, and without its thread.
+    """The package, imported in a running loop, which it needs from Python 3.14 on, and without its thread and its loop.
 
     On import it starts a thread that never ends and closes what it never registers.
     """
     with monkeypatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setattr(threading.Thread, "start", lambda _: None)
-        return importlib.import_module("locallab_client")
+        package = importlib.import_module("locallab_client")
+    importlib.import_module("locallab_client.client")._event_loop.close()
+    return package
 
 
 @pytest.fixture(params=["async", "sync"])

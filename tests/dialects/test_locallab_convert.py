@@ -153,8 +153,8 @@ def test_instructions_open_a_conversation_without_a_system_message() -> None:
 @pytest.mark.parametrize(
     ("messages", "complaint"),
     [
-        ([], "`messages` must be a list that is not empty."),
-        ("hi", "`messages` must be a list that is not empty."),
+        ([], "`messages` must be a list of 1 to 10000 items."),
+        ("hi", "`messages` must be a list of 1 to 10000 items."),
         (["hi"], "`messages[0]` must be an object."),
         ([{"role": "user"}], "`messages[0].content` is required."),
         ([{"content": "x"}], "`messages[0].role` is required."),

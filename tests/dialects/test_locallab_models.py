@@ -1,11 +1,14 @@
 """LocalLab over HTTP: loading, listing and unloading models."""
 
+import asyncio
+
 import aiohttp
 import pytest
 
 from fakes.asking import get, post
 from fakes.running_daemon import MODELS, RunningDaemon, until
 from fakes.scripted_model import ScriptedLauncher
+from puna.residency.place import Resident
 
 
 async def test_a_model_that_cannot_be_run_is_told_and_the_earlier_one_stays(
@@ -114,3 +117,55 @@ async def test_models_serves_openai_clients_as_well(client: aiohttp.ClientSessio
 
 async def test_an_unknown_model_has_no_status(client: aiohttp.ClientSession) -> None:
     assert "nope" in (await get(client, "/models/status/nope", status=404))["detail"]
+
+
+async def test_a_model_that_loads_longer_than_clients_wait_is_told_and_becomes_current(
+    daemon: RunningDaemon, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await post(client, "/models/load", {"model_id": "demo"})
+    monkeypatch.setattr("puna.api.locallab.models._ANSWER_S", 0.05)
+    daemon.launcher.gate.clear()
+    loading = {"status": "loading", "message": "Model other is being loaded; ask again."}
+    assert await post(client, "/models/load", {"model_id": "other"}) == loading
+    daemon.launcher.gate.set()
+    await until(lambda: current_of(daemon) == "other")
+
+
+async def test_a_load_goes_on_and_counts_when_its_client_leaves(
+    daemon: RunningDaemon, client: aiohttp.ClientSession
+) -> None:
+    await post(client, "/models/load", {"model_id": "demo"})
+    daemon.launcher.gate.clear()
+    leaving = asyncio.create_task(post(client, "/models/load", {"model_id": "other"}))
+    await until(lambda: [each.waiting_requests for each in residents_of(daemon)] == [0, 1])
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    await until(lambda: works() == ["a load of other"])
+    daemon.launcher.gate.set()
+    await until(lambda: current_of(daemon) == "other")
+
+
+async def test_who_asks_again_and_again_for_a_load_in_the_background_waits_for_one(
+    daemon: RunningDaemon, client: aiohttp.ClientSession
+) -> None:
+    daemon.launcher.gate.clear()
+    for _ in range(5):
+        await post(client, "/models/load/other")
+    assert works() == ["a load of other"]
+    daemon.launcher.gate.set()
+    await until(lambda: current_of(daemon) == "other")
+    assert works() == []
+
+
+def residents_of(daemon: RunningDaemon) -> tuple[Resident, ...]:
+    return daemon.services.residency.residents()
+
+
+def current_of(daemon: RunningDaemon) -> str | None:
+    current = daemon.services.residency.current
+    return current.entry.id if current else None
+
+
+def works() -> list[str]:
+    """Return what goes on in the background because somebody asked for a model."""
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("a load of ")]

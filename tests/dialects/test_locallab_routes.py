@@ -130,6 +130,7 @@ async def test_one_failure_in_a_batch_ends_the_others(
         (GenerationError("The chat template refused it."), 500, "template"),
         (WorkerDiedError("The worker was killed by signal 9."), 500, "signal 9"),
         (GenerationTimeoutError("Timeout after 600 s."), 504, "time limit after 600 s"),
+        (GenerationTimeoutError("Raise load_timeout_s."), 504, "Raise load_time-out_s (without the hyphen)."),
         (RuntimeError("a bug at /home/someone"), 500, "Internal error; see `puna logs`"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",

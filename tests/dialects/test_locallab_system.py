@@ -2,18 +2,22 @@
 
 import asyncio
 import json
+from typing import Any
 
 import aiohttp
+import pytest
 from msgspec import structs
 
 from fakes.asking import get, post
 from fakes.running_daemon import CPU_BUILD, RunningDaemon
-from fakes.scripted_model import LOADED, ScriptedLauncher
+from fakes.scripted_model import LOADED, Script, ScriptedLauncher, entry_of
 from puna.api.locallab.routes import DIALECT
+from puna.api.locallab.schema import MAX_INSTRUCTIONS
 from puna.domain.chat import Message, Role
 from puna.domain.generation import ChatPrompt
-from puna.domain.hardware import LlamaBuild
+from puna.domain.hardware import LlamaBuild, Memory
 from puna.domain.models import Device
+from puna.errors import ContextOverflowError
 
 
 async def test_system_info_tells_the_document_s_figures_and_what_runs_where(
@@ -25,7 +29,8 @@ async def test_system_info_tells_the_document_s_figures_and_what_runs_where(
     info = await get(client, "/system/info")
     assert (info["active_model"], info["gpu_info"], info["request_count"]) == ("demo", None, 3)
     assert 0 <= info["cpu_usage"] <= 100
-    assert 0 < info["memory_usage"] <= 100
+    free_share = info["memory"]["available_mb"] / info["memory"]["total_mb"]
+    assert info["memory_usage"] == pytest.approx(100 * (1 - free_share), abs=0.2)
     assert info["uptime"] >= 0
     assert (info["backend"], info["backend_reason"], info["threads"]) == ("CPU", "no GPU was found", 1)
     assert (info["models"][0]["id"], info["models"][0]["context_length"]) == ("demo", 2048)
@@ -118,6 +123,16 @@ async def test_resources_and_network_describe_the_machine(client: aiohttp.Client
     assert any(address.get("ip") == "127.0.0.1" for address in network["interfaces"].values())
 
 
+async def test_memory_is_what_a_container_allows(
+    client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = Memory(total_bytes=4 << 30, available_bytes=1 << 20, is_limited=True)
+    monkeypatch.setattr("puna.api.locallab.system.read_memory", lambda: allowed)
+    memory = (await get(client, "/resources"))["memory"]
+    assert (memory["total"], memory["available"], memory["free"]) == (4 << 30, 1 << 20, 1 << 20)
+    assert (memory["used"], memory["percent"]) == ((4 << 30) - (1 << 20), 100.0)
+
+
 async def test_instructions_are_set_for_all_models_and_for_one(
     daemon: RunningDaemon, client: aiohttp.ClientSession
 ) -> None:
@@ -146,13 +161,72 @@ async def test_instructions_are_reset_for_one_model_and_for_all(client: aiohttp.
     assert (await get(client, path))["instructions"] == ""
 
 
+async def test_instructions_may_be_set_and_reset_by_any_name_of_a_model(
+    daemon: RunningDaemon, client: aiohttp.ClientSession
+) -> None:
+    await daemon.services.nicknames.give("microsoft/phi-2", entry_of("other"))
+    path, asked = "/system/instructions", {"prompt": "x", "model_id": "microsoft/phi-2"}
+    await post(client, path, {"instructions": "Be brief.", "model_id": "microsoft/phi-2"})
+    for name in ("microsoft/phi-2", "other"):
+        shown = await get(client, f"{path}?model_id={name}")
+        assert shown == {"instructions": "Be brief.", "model_id": name}
+    await post(client, "/generate", asked)
+    prompt = daemon.worker.requests[-1].prompt
+    assert isinstance(prompt, ChatPrompt)
+    assert prompt.messages[0].content == "Be brief."
+    await post(client, f"{path}/reset?model_id=microsoft/phi-2")
+    assert (await get(client, f"{path}?model_id=other"))["instructions"] == ""
+
+
+async def test_instructions_for_no_model_are_refused_and_those_of_a_former_one_can_be_reset(
+    daemon: RunningDaemon, client: aiohttp.ClientSession
+) -> None:
+    path = "/system/instructions"
+    refused = await post(client, path, {"instructions": "Be brief.", "model_id": "nope"}, status=404)
+    assert "There is no model nope" in refused["detail"]
+    await daemon.services.instructions.set_text("nope", "Be brief.")
+    assert (await get(client, f"{path}?model_id=nope"))["instructions"] == "Be brief."
+    await post(client, f"{path}/reset?model_id=nope")
+    assert (await get(client, f"{path}?model_id=nope"))["instructions"] == ""
+
+
+async def test_very_long_instructions_are_refused(client: aiohttp.ClientSession) -> None:
+    path, longest = "/system/instructions", "x" * MAX_INSTRUCTIONS
+    refused = await post(client, path, {"instructions": longest + "x"}, status=400)
+    assert refused["detail"] == "`instructions` must have at most 100000 characters."
+    await post(client, path, {"instructions": longest})
+    assert (await get(client, path))["instructions"] == longest
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/generate", {"prompt": "x"}),
+        ("/generate", {"prompt": "x", "stream": True}),
+        ("/generate/batch", {"prompts": ["x"]}),
+        ("/chat", {"messages": [{"role": "user", "content": "x"}]}),
+    ],
+)
+async def test_a_prompt_that_does_not_fit_tells_of_the_instructions_before_it(
+    client: aiohttp.ClientSession, launcher: ScriptedLauncher, path: str, body: dict[str, Any]
+) -> None:
+    too_long = "The prompt has 3000 tokens, the context 2048."
+    launcher.script = Script(deltas=(), failure=ContextOverflowError(too_long))
+    assert (await post(client, path, body, status=413))["detail"] == too_long
+    await post(client, "/system/instructions", {"instructions": "Be kind."})
+    told = (await post(client, path, body, status=413))["detail"]
+    assert told.startswith(f"{too_long} The system instructions count too")
+    assert "POST /system/instructions/reset" in told
+
+
 async def test_instructions_are_remembered(daemon: RunningDaemon, client: aiohttp.ClientSession) -> None:
     texts = [
-        post(client, "/system/instructions", {"instructions": "Be brief.", "model_id": name}) for name in "ab"
+        post(client, "/system/instructions", {"instructions": "Be brief.", "model_id": name})
+        for name in ("demo", "other")
     ]
     await asyncio.gather(*texts)
     remembered = json.loads(daemon.services.paths.state_file.read_text("utf-8"))
-    assert remembered["instructions"] == {"a": "Be brief.", "b": "Be brief."}
+    assert remembered["instructions"] == {"demo": "Be brief.", "other": "Be brief."}
 
 
 async def test_home_is_json_for_programs_and_a_page_for_people(client: aiohttp.ClientSession) -> None:

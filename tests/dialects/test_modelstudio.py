@@ -138,10 +138,10 @@ def turn(content: object) -> dict[str, object]:
     [
         ({"model_id": None}, "`model_id` must be a non-empty string."),
         ({"messages": []}, "`messages` must be a list that is not empty."),
-        ({"messages": [[]]}, "`messages[0]` must be a list that is not empty."),
+        ({"messages": [[]]}, "`messages[0]` must be a list of 1 to 10000 items."),
         (
             {"messages": [{"role": "user", "content": "x"}]},
-            "`messages[0]` must be a list that is not empty.",
+            "`messages[0]` must be a list of 1 to 10000 items.",
         ),
         (turn(5), "`messages[0][0].content` must be a string or a list."),
         ({"messages": [[{"role": "king", "content": "x"}]]}, "must be one of system, developer, user"),

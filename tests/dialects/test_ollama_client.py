@@ -146,7 +146,9 @@ async def test_errors_reach_the_caller(
     daemon: RunningDaemon, real: Client, way: str, method: str, fields: dict[str, Any]
 ) -> None:
     call = partial(getattr(real, way), method, **fields)
-    with pytest.raises(ollama.ResponseError, match="model not found: There is no model nope") as unknown:
+    with pytest.raises(
+        ollama.ResponseError, match="model 'nope' not found: There is no model nope"
+    ) as unknown:
         await call(model="nope")
     assert unknown.value.status_code == 404
     with pytest.raises(ollama.ResponseError, match='"demo" does not support thinking') as refused:
@@ -346,7 +348,7 @@ async def test_show(real: Client) -> None:
     assert (await real.call("show", model="embedder")).capabilities == ["embedding"]
     await real.call("generate", model="thinker", prompt="x")
     assert (await real.call("show", model="thinker:latest")).parameters == "num_ctx 2048"
-    with pytest.raises(ollama.ResponseError, match="model not found"):
+    with pytest.raises(ollama.ResponseError, match="not found: There is no model"):
         await real.call("show", model="nope")
 
 
@@ -380,7 +382,7 @@ async def test_a_copy_is_another_name(real: Client) -> None:
     assert "my/own:latest" not in names
     with pytest.raises(ollama.ResponseError, match="delete the file yourself"):
         await real.call("delete", model="demo")
-    with pytest.raises(ollama.ResponseError, match="model not found"):
+    with pytest.raises(ollama.ResponseError, match="not found: There is no model"):
         await real.call("delete", model="my/own")
 
 

@@ -19,7 +19,7 @@ from puna.api.ollama.answers import (
     to_load_reply,
     to_timestamp,
 )
-from puna.api.ollama.convert import check_supported, to_generation
+from puna.api.ollama.convert import check_supported, to_generation, to_turns
 from puna.api.ollama.names import find_by_name, listed_name, other_form
 from puna.api.ollama.schema import GENERATE
 from puna.domain.chat import Message, Role
@@ -53,7 +53,7 @@ CODER = replace(LOADED, can_infill=True)
 def generation(loaded: LoadedModel = LOADED, /, **fields: Any) -> GenerationRequest:
     body = GENERATE.parse(encode_json({"model": "demo", "prompt": "Why?"} | fields))
     check_supported(body)
-    return to_generation(body, loaded)
+    return to_generation(body, to_turns(body), loaded)
 
 
 def sampling(**options: Any) -> Sampling:
@@ -181,7 +181,12 @@ def test_a_format_is_a_constraint() -> None:
         ({"images": ["aGk="]}, '"demo" does not support images: `images` is not supported yet.'),
         ({"think": True}, '"demo" does not support thinking'),
         ({"think": "high"}, '"demo" does not support thinking'),
-        ({"context": [1, 2]}, "`context` is not supported: use /api/chat, which takes the earlier turns."),
+        (
+            {"context": [1, 2]},
+            "`context` must be what an earlier answer of Puna had there; /api/chat takes turns from anywhere.",
+        ),
+        ({"context": [1], "raw": True}, "`raw` and `context` exclude each other."),
+        ({"context": [1], "suffix": "}"}, "`suffix` and `context` exclude each other."),
         ({"top_logprobs": 21}, "`top_logprobs` must be a whole number from 0 to 20."),
         (
             {"options": {"typical_p": 0.5}},
@@ -375,5 +380,7 @@ async def test_an_unknown_name_is_told_as_it_was_written() -> None:
     assert await find_by_name("demo", find) == "demo"
     assert await find_by_name("demo:latest", find) == "demo"
     for name in ("nope", "nope:latest", "nope:1b"):
-        with pytest.raises(ModelNotFoundError, match=f"There is no model {name}\\."):
+        with pytest.raises(
+            ModelNotFoundError, match=f"model '{name}' not found: There is no model {name}\\."
+        ):
             await find_by_name(name, find)

@@ -12,7 +12,7 @@ from fakes.scripted_model import LOADED
 from puna.api.encoding import encode_json
 from puna.api.ollama.answers import AnswerHead, from_chat_completion, from_completion
 from puna.api.ollama.conversation import check_conversation, to_chat
-from puna.api.ollama.convert import check_supported, to_generation
+from puna.api.ollama.convert import check_supported, to_generation, to_turns
 from puna.api.ollama.schema import CHAT, GENERATE
 from puna.api.ollama.stream import ChatEncoder, GenerateEncoder
 from puna.api.streaming import StreamEncoder
@@ -47,7 +47,7 @@ def request_of(case: Path) -> GenerationRequest:
         return to_chat(body, ABLE)
     asked = GENERATE.parse(encoded)
     check_supported(asked)
-    return to_generation(asked, ABLE)
+    return to_generation(asked, to_turns(asked), ABLE)
 
 
 def complete(events: list[GenerationEvent]) -> Completion:

@@ -13,6 +13,7 @@ from fakes.asking import get, post
 from fakes.running_daemon import RunningDaemon, run_daemon
 from fakes.scripted_model import Script, ScriptedLauncher
 from puna.api.ollama.models import OLLAMA_VERSION
+from puna.api.vectors import MAX_INPUTS
 from puna.config import Settings
 from puna.domain.dialects import DialectName
 from puna.domain.generation import FinishReason, TextDelta, ToolCallArguments, ToolCallBegin
@@ -107,7 +108,7 @@ async def test_a_call_that_the_model_breaks_off_fails_the_answer(
 ) -> None:
     broken = (ToolCallBegin(0, "call_a", "look"), ToolCallArguments(0, '{"at": '))
     launcher.script = Script(deltas=(TextDelta("Well."), *broken))
-    refused = await post(keyed, "/api/chat", WHOLE, status=500)
+    refused = await post(keyed, "/api/chat", WHOLE, status=422)
     assert refused["error"] == "The model broke off its call of the tool look; ask again."
     async with keyed.post("/api/chat", json=ASKED) as answer:
         *_, last = (await answer.text()).splitlines()
@@ -134,6 +135,25 @@ async def test_an_empty_input_only_loads_the_embedding_model(
         assert answer["embeddings"] == []
     assert [each.entry.id for each in daemon.services.residency.residents()] == ["embedder"]
     assert daemon.worker.embedded == []
+
+
+async def test_the_texts_of_a_library_are_embedded_a_part_at_a_time(
+    daemon: RunningDaemon, keyed: aiohttp.ClientSession
+) -> None:
+    texts = [chr(ord("a") + index % 26) * (index % 7 + 1) for index in range(4100)]
+    answer = await post(keyed, "/api/embed", {"model": "embedder", "input": texts})
+    assert [vector[:2] for vector in answer["embeddings"]] == [[len(text), ord(text[0])] for text in texts]
+    assert answer["prompt_eval_count"] == 5 * 4100
+    assert [len(each.inputs) for each in daemon.worker.embedded] == [2048, 2048, 4]
+
+
+async def test_more_texts_than_memory_is_for_are_refused(keyed: aiohttp.ClientSession) -> None:
+    body = {"model": "embedder", "input": ["x"] * (MAX_INPUTS + 1)}
+    refused = await post(keyed, "/api/embed", body, status=400)
+    assert refused["error"] == "`input` must have at most 16384 items."
+    body = {"model": "embedder", "input": ["x"] * 3000 + [""]}
+    refused = await post(keyed, "/api/embed", body, status=400)
+    assert refused["error"] == "`input[3000]` is empty; give at least one character."
 
 
 async def test_text_of_an_embedding_model_is_refused(keyed: aiohttp.ClientSession) -> None:
@@ -165,10 +185,19 @@ async def test_aliases_of_the_settings_are_listed_and_stay(tmp_path: Path) -> No
         assert "model_aliases" in await copy(client, "other", "llama3.2:1b", status=400)
 
 
+async def test_a_model_in_memory_has_no_name_that_means_another_one(tmp_path: Path) -> None:
+    settings = Settings(
+        open_dialects=(DialectName.OLLAMA,), rate_limits="off", model_aliases=("demo:latest=other",)
+    )
+    async with run_daemon(tmp_path, settings=settings) as daemon, daemon.client() as client:
+        await post(client, "/api/generate", {"model": "demo"})
+        assert [model["name"] for model in (await get(client, "/api/ps"))["models"]] == ["demo"]
+
+
 async def test_the_name_of_a_model_is_taken(manager: aiohttp.ClientSession) -> None:
     for name in ("demo", "demo:latest", "org/model"):
         assert "must be a new name" in await copy(manager, "other", name, status=400)
-    assert "model not found" in await copy(manager, "nope", "mine", status=404)
+    assert "model 'nope' not found" in await copy(manager, "nope", "mine", status=404)
     assert "letters, digits" in await copy(manager, "other", "a b", status=400)
 
 
@@ -191,12 +220,29 @@ async def test_older_clients_say_name(manager: aiohttp.ClientSession) -> None:
     assert "missing request body" in await delete(manager, None, status=400)
 
 
+async def test_a_pull_without_the_hub_says_that_it_cannot_be_reached(manager: aiohttp.ClientSession) -> None:
+    for fields in ({}, {"stream": False}):
+        async with manager.post("/api/pull", json={"model": "acme/none:Q8_0"} | fields) as answer:
+            assert answer.status == 503
+            assert "Retry-After" in answer.headers
+            assert (await answer.json())["error"].startswith("Offline: ")
+
+
 async def test_names_need_a_key_that_may_manage(keyed: aiohttp.ClientSession) -> None:
     assert "manage" in await copy(keyed, "other", "mine", status=403)
     assert "manage" in await delete(keyed, {"model": "demo"}, status=403)
     await post(keyed, "/api/pull", {"model": "demo"}, status=403)
     for path in ("/api/tags", "/api/ps", "/api/version"):
         await get(keyed, path)
+
+
+async def test_no_blob_is_there_so_that_who_sends_it_learns_why_it_is_not_taken(
+    manager: aiohttp.ClientSession,
+) -> None:
+    path = f"/api/blobs/sha256:{'0' * 64}"
+    async with manager.head(path) as answer:
+        assert answer.status == 404
+    assert "model_folders" in (await get(manager, path, status=404))["error"]
 
 
 async def test_a_large_file_is_refused_before_it_is_sent(manager: aiohttp.ClientSession) -> None:
@@ -220,13 +266,27 @@ async def test_who_has_no_key_is_told_both_ways_in(
     assert "add ollama to the setting open_dialects" in told
 
 
-@pytest.mark.parametrize(
-    "agent", ["ollama/0.14.0 (amd64 linux) Go/go1.24", "ollama-python/0.6.3", "Ollama-js/0.6"]
-)
-async def test_ollama_s_programs_find_ollama_at_home(client: aiohttp.ClientSession, agent: str) -> None:
-    async with client.get("/", headers={"User-Agent": agent}) as answer:
+AGENTS = ["ollama/0.14.0 (amd64 linux) Go/go1.24", "ollama-python/0.6.3", "Ollama-js/0.6"]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+async def test_ollama_s_programs_find_ollama_at_home(
+    client: aiohttp.ClientSession, keyed: aiohttp.ClientSession, agent: str
+) -> None:
+    async with keyed.get("/", headers={"User-Agent": agent}) as answer:
         assert (answer.status, await answer.text()) == (200, "Ollama is running")
         assert "User-Agent" in answer.headers["Vary"]
-    async with client.head("/", headers={"User-Agent": agent}) as answer:
+    async with keyed.head("/", headers={"User-Agent": agent}) as answer:
         assert (answer.status, await answer.read()) == (200, b"")
+    async with client.get("/", headers={"User-Agent": agent}) as answer:
+        assert answer.status == 401
+        assert "add ollama to the setting open_dialects" in (await answer.json())["error"]
     assert (await get(client, "/"))["name"] == "LocalLab"
+
+
+async def test_ollama_alone_may_be_open(tmp_path: Path) -> None:
+    settings = Settings(open_dialects=(DialectName.OLLAMA,), rate_limits="off")
+    async with run_daemon(tmp_path, settings=settings) as daemon, daemon.client() as client:
+        async with client.head("/", headers={"User-Agent": AGENTS[0]}) as answer:
+            assert answer.status == 200
+        assert "locallab" in (await get(client, "/", status=401))["detail"]

@@ -57,11 +57,12 @@ async def test_a_stream_is_lines_of_json_and_the_default(keyed: aiohttp.ClientSe
     shape = re.sub(
         r'"(id|created_at)":"[^"]*"', r'"\1":"-"', re.sub(r'_duration":\d+', '_duration":1', stream)
     )
+    shape = re.sub(r'"context":\[\d+(,\d+)*\]', '"context":[]', shape)
     assert shape == (
         '{"id":"-","model":"demo","created_at":"-","response":"Hello","output":"Hello","done":false}\n'
         '{"id":"-","model":"demo","created_at":"-","response":" world","output":" world","done":false}\n'
         '{"id":"-","model":"demo","created_at":"-","response":"","output":"","done":true,"done_reason":"stop",'
-        '"total_duration":1,"load_duration":1,"prompt_eval_count":5,"prompt_eval_duration":1,"eval_count":2,'
+        '"context":[],"total_duration":1,"load_duration":1,"prompt_eval_count":5,"prompt_eval_duration":1,"eval_count":2,'
         '"eval_duration":1,"usage":{"tokens":7,"prompt_tokens":5,"completion_tokens":2}}\n'
     )
 
@@ -133,6 +134,19 @@ async def test_no_prompt_and_no_time_to_live_unloads(daemon: RunningDaemon) -> N
         await post(client, PATH, {"model": "nope", "keep_alive": 0}, status=404)
 
 
+async def test_a_model_that_answers_somebody_is_unloaded_behind_the_answer(daemon: RunningDaemon) -> None:
+    daemon.launcher.script = Script(is_stalled=True)
+    key = await daemon.make_key(Scope.INFER, Scope.MANAGE)
+    async with daemon.client(Authorization=f"Bearer {key}") as client:
+        async with client.post(PATH, json=ASK | {"keep_alive": "1h"}) as answer:
+            await answer.content.readline()
+            assert (await post(client, PATH, {"model": "demo", "keep_alive": 0}))["done_reason"] == "unload"
+            assert (daemon.worker.running, daemon.worker.is_alive) == (1, True)
+            answer.close()
+        await until(lambda: daemon.services.residency.residents() == ())
+    assert not daemon.worker.is_alive
+
+
 async def test_unloading_needs_a_key_that_may_manage(
     daemon: RunningDaemon, keyed: aiohttp.ClientSession
 ) -> None:
@@ -162,7 +176,9 @@ async def test_an_unknown_model_is_a_404_with_the_nearest_names(
     keyed: aiohttp.ClientSession, extra: dict[str, Any]
 ) -> None:
     answer = await post(keyed, PATH, ASK | {"model": "nope:latest"} | extra, status=404)
-    assert answer["error"] == "model not found: There is no model nope:latest; the nearest is demo."
+    assert answer["error"] == (
+        "model 'nope:latest' not found: There is no model nope:latest; the nearest is demo."
+    )
     assert answer["detail"] == answer["error"]
 
 
@@ -205,7 +221,7 @@ async def test_a_key_may_be_a_bearer_token_too(daemon: RunningDaemon, key: str) 
     ("failure", "status"),
     [
         (ContextOverflowError("The prompt has 3000 tokens, the context 2048."), 413),
-        (GenerationError("The template says no."), 500),
+        (GenerationError("The template says no."), 422),
         (WorkerDiedError("The worker was killed by signal 9."), 500),
     ],
     ids=lambda value: type(value).__name__,

@@ -84,7 +84,9 @@ class Progress:
 
     def finish(self, index: int, finished: Finished) -> None:
         """Note that the text of one prompt is whole."""
-        self._completions[index] = Completion(self.text_of(index), finished)
+        text = self.text_of(index)
+        self._parts[index] = [text]  # a text in one piece takes much less than in a thousand
+        self._completions[index] = Completion(text, finished)
 
     def fail(self, error: PunaError) -> None:
         """Note what ended the request."""

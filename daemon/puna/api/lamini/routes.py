@@ -15,6 +15,7 @@ from puna.api.exchange import exchange_of
 from puna.api.head import RequestHead
 from puna.api.lamini import polled
 from puna.api.lamini.convert import to_answer, to_outputs, to_requests, to_reservation, to_warning
+from puna.api.lamini.embedding import EMBEDDING_PREFIXES, EMBEDDING_ROUTES
 from puna.api.lamini.errors import SHARED_PATH, render_error
 from puna.api.lamini.output_type import OutputType
 from puna.api.lamini.replies import (
@@ -39,6 +40,7 @@ _ENDPOINTS = (
     EndpointReply("streaming_completions", "/v1/streaming_completions"),
     EndpointReply("streaming_completions", "/v3/streaming_completions"),
     EndpointReply("batch_completions", "/v1/batch_completions"),
+    EndpointReply("embedding", "/v1/embedding"),
     EndpointReply("train", "/v1/train"),
 )
 
@@ -106,11 +108,12 @@ DIALECT = Dialect(
         "/v1/batch_completions",
         "/v1/version",
         "/v1/reservation",
+        *EMBEDDING_PREFIXES,
         *TRAIN_PREFIXES,
     ),
     render_error=render_error,
     title="Lamini",
-    summary="Completions, also as typed objects, whole or polled, and training, as Lamini's clients have them.",
+    summary="Completions, also as typed objects, whole or polled, vectors and training, as Lamini's clients have them.",
     routes=(
         Route(
             method="POST",
@@ -169,6 +172,7 @@ DIALECT = Dialect(
         Route(
             method="POST", path="/v1/reservation", handler=reserve, body=RESERVATION, reply=ReservationReply
         ),
+        *EMBEDDING_ROUTES,
         *TRAIN_ROUTES,
     ),
 )

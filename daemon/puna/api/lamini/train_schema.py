@@ -43,9 +43,9 @@ class FinetuneArgsBody(Struct, kw_only=True, frozen=True):
     """`finetune_args`: what can be chosen of a training."""
 
     learning_rate: Annotated[float, Meta(ge=1e-9, le=0.1)] | None = None
-    """At its peak. Absent: 0.0002."""
+    """At its peak. Absent: chosen by the model's width, 0.001 to 0.0001."""
     epochs: Annotated[float, Meta(ge=0.001, le=1000)] | None = None
-    """Passes over the data. Absent: 3."""
+    """Passes over the data. Absent: 3, and up to 20 where the data are few."""
     num_train_epochs: Annotated[float, Meta(ge=0.001, le=1000)] | None = None
     """Another name of `epochs`."""
     max_steps: _Count | None = None

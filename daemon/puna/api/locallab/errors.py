@@ -11,6 +11,7 @@ from puna.errors import ErrorKind, PunaError
 _NO_MODEL = "No model is currently loaded. Please load a model first using POST /models/load."
 _RATE = "Rate limit exceeded"
 _TIMEOUT = re.compile("timeout", re.IGNORECASE)
+_SETTING = re.compile(r"\b([a-z]+_time)(out_s)\b")
 
 
 def message_of(error: PunaError) -> str:
@@ -24,7 +25,8 @@ def message_of(error: PunaError) -> str:
         case ErrorKind.RATE_LIMITED:
             return _RATE
         case _:
-            return _TIMEOUT.sub("time limit", " ".join(error.message.split())) or "Unknown error."
+            message = _SETTING.sub(r"\1-\2 (without the hyphen)", " ".join(error.message.split()))
+            return _TIMEOUT.sub("time limit", message) or "Unknown error."
 
 
 def render_error(error: PunaError, _: RequestHead) -> ErrorReply:

@@ -1,4 +1,4 @@
-"""GET /: a page for people, a few facts for programs, and three words for Ollama's own."""
+"""GET /: a page for people, and a few facts for programs."""
 
 from collections.abc import Collection
 from html import escape
@@ -34,12 +34,9 @@ _PAGE = """<!doctype html>
 
 
 async def home(request: web.Request) -> web.Response:
-    """GET /: HTML where the client asks for it, JSON otherwise."""
-    if request.headers.get("User-Agent", "").lower().startswith("ollama"):
-        # Ollama's programs look for its own answer here; who else asks cannot be told from LocalLab's clients.
-        return web.Response(text="Ollama is running", headers={"Vary": "Accept, User-Agent"})
+    """GET /: HTML where the client asks for it, JSON otherwise; "Ollama is running" for Ollama's programs."""
     context = context_of(request)
-    model = active_model(context)
+    model = active_model(request)
     if "text/html" in request.headers.get("Accept", ""):
         page = _page(model, registry_of(request).dialects, context.settings.open_dialects)
         response = web.Response(text=page, content_type="text/html")

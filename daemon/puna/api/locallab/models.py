@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from aiohttp import web
 
@@ -21,7 +22,7 @@ from puna.api.locallab.replies import (
 )
 from puna.api.locallab.schema import LOAD
 from puna.api.locallab.system import active_model
-from puna.api.model_names import find_model, list_models
+from puna.api.model_names import find_current, find_model, list_models
 from puna.api.responses import json_response
 from puna.domain.downloads import Download
 from puna.domain.models import ModelEntry, ModelState
@@ -36,29 +37,38 @@ _LONG_S = 3600.0
 async def load(request: web.Request) -> web.Response:
     """POST /models/load: puts a model into memory, and answers when it is ready.
 
-    A model that is not on this machine is downloaded first. Where that takes longer than clients wait, the status of
-    the answer is `loading`; to ask again is right then.
+    A model that is not on this machine is downloaded first. Where all that takes longer than clients wait, the status
+    of the answer is `loading`; to ask again is right then.
     """
     body, context = LOAD.parse(await read_body(request)), context_of(request)
     try:
-        outcome = await context.residency.load(body.model)
+        return json_response(await _load_in_time(request, body.model, _ANSWER_S))
     except ModelNotFoundError as unknown:
-        return json_response(await _bring(context, body.model, unknown))
-    return json_response(_loaded_reply(outcome.entry, already_loaded=outcome.already_loaded))
-
-
-async def _bring(context: Context, name: str, unknown: ModelNotFoundError) -> StatusReply:
-    """Download a model and load it, as far as there is time."""
-    began_s = time.monotonic()
-    download = await wait_for(context, await bring(context, name, unknown), _ANSWER_S)
+        began_s = time.monotonic()
+        download = await wait_for(context, await bring(context, body.model, unknown), _ANSWER_S)
     if download.is_open:
-        return StatusReply("loading", _describe_coming(name, download))
+        return json_response(StatusReply("loading", _describe_coming(body.model, download)))
+    left_s = max(1.0, began_s + _ANSWER_S - time.monotonic())
+    return json_response(await _load_in_time(request, download.name, left_s))
+
+
+async def _load_in_time(request: web.Request, name: str, timeout_s: float) -> StatusReply:
+    """Load a model, as far as there is time; it goes on when that is over, and when the client leaves."""
     try:
-        async with asyncio.timeout(max(1.0, began_s + _ANSWER_S - time.monotonic())):
-            outcome = await context.residency.load(download.name)
+        async with asyncio.timeout(timeout_s):
+            outcome = await context_of(request).residency.load(name)
     except TimeoutError:
-        return StatusReply("loading", f"Model {name} was downloaded and is being loaded; ask again.")
+        _load_on(request, name)
+        return StatusReply("loading", f"Model {name} is being loaded; ask again.")
+    except asyncio.CancelledError:
+        _load_on(request, name)
+        raise
     return _loaded_reply(outcome.entry, already_loaded=outcome.already_loaded)
+
+
+def _load_on(request: web.Request, name: str) -> None:
+    """Load a model, and make it the current one, though nobody waits for it."""
+    background_of(request).start_once(f"a load of {name}", partial(context_of(request).residency.load, name))
 
 
 def _describe_coming(name: str, download: Download) -> str:
@@ -75,11 +85,12 @@ async def load_in_background(request: web.Request) -> web.Response:
         entry = await find_model(context, exchange_of(request).identity, name)
     except ModelNotFoundError as unknown:
         download = await bring(context, name, unknown)
-        background_of(request).start(_load_later(context, download))
+        following = partial(_load_later, context, download)
+        background_of(request).start_once(f"a load of {download.name} once it is here", following)
         return json_response(StatusReply("loading", _describe_coming(name, download)))
-    if active_model(context) == entry.id:
+    if active_model(request) == entry.id:
         return json_response(_loaded_reply(entry, already_loaded=True))
-    background_of(request).start(context.residency.load(name))
+    _load_on(request, entry.id)
     return json_response(StatusReply("loading", f"Model {entry.id} loading started in background"))
 
 
@@ -104,7 +115,7 @@ async def unload(request: web.Request) -> web.Response:
 
 async def current(request: web.Request) -> web.Response:
     """GET /models/current: the model that answers when a request names none."""
-    resident = context_of(request).residency.current
+    resident = find_current(context_of(request), exchange_of(request).identity)
     if resident is None or resident.state not in {ModelState.LOADING, ModelState.READY}:
         raise ModelNotFoundError("No model currently loaded")
     return json_response(_status_reply(resident.entry, resident))
@@ -150,7 +161,7 @@ async def _list_models(request: web.Request) -> ModelsReply:
     here = tuple(_model_reply(name, entry, _resident_of(entry, residents)) for name, entry in models.items())
     return ModelsReply(
         models=here + tuple(_coming_reply(each) for each in coming(context) if each.name not in models),
-        current_model=active_model(context),
+        current_model=active_model(request),
     )
 
 

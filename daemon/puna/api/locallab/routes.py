@@ -1,5 +1,8 @@
 """LocalLab's routes, and those that ask a model for text."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from aiohttp import web
 
 from puna.api.body import read_body
@@ -42,12 +45,14 @@ from puna.api.locallab.schema import (
     LOAD,
     ChatBody,
     GenerateBody,
+    GenerationFields,
 )
 from puna.api.locallab.stream import ChatEncoder, GenerateEncoder
 from puna.api.model_names import acquire_model
 from puna.api.responses import json_response
 from puna.api.streaming import SSE, send_stream
 from puna.keys.identity import Scope
+from puna.residency.lease import Lease
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
@@ -75,25 +80,15 @@ async def chat_stream(request: web.Request) -> web.StreamResponse:
 async def generate_batch(request: web.Request) -> web.StreamResponse:
     """POST /generate/batch: all prompts at the same time, the answers in their order."""
     body = BATCH.parse(await read_body(request))
-    context = context_of(request)
-    async with acquire_model(context, exchange_of(request).identity, body.model) as lease:
-        requests = to_batch(
-            body,
-            instructions=context.instructions.text_for(lease.entry.id),
-            has_chat_template=lease.loaded.has_chat_template,
-        )
+    async with _hold(request, body) as (lease, told):
+        requests = to_batch(body, instructions=told, has_chat_template=lease.loaded.has_chat_template)
         completions = await complete_all(lease, requests, exchange_of(request))
         return json_response(from_completions(completions, lease.entry.id))
 
 
 async def _generate(request: web.Request, body: GenerateBody, *, is_stream: bool) -> web.StreamResponse:
-    context = context_of(request)
-    async with acquire_model(context, exchange_of(request).identity, body.model) as lease:
-        generation = to_generation(
-            body,
-            instructions=context.instructions.text_for(lease.entry.id),
-            has_chat_template=lease.loaded.has_chat_template,
-        )
+    async with _hold(request, body) as (lease, told):
+        generation = to_generation(body, instructions=told, has_chat_template=lease.loaded.has_chat_template)
         if is_stream:
             return await send_stream(request, lease.generate(generation), GenerateEncoder())
         completion = await complete(lease, generation, exchange_of(request))
@@ -101,13 +96,22 @@ async def _generate(request: web.Request, body: GenerateBody, *, is_stream: bool
 
 
 async def _chat(request: web.Request, body: ChatBody, *, is_stream: bool) -> web.StreamResponse:
-    context = context_of(request)
-    async with acquire_model(context, exchange_of(request).identity, body.model) as lease:
-        generation = to_chat(body, instructions=context.instructions.text_for(lease.entry.id))
+    async with _hold(request, body) as (lease, told):
+        generation = to_chat(body, instructions=told)
         if is_stream:
             return await send_stream(request, lease.generate(generation), ChatEncoder())
         completion = await complete(lease, generation, exchange_of(request))
         return json_response(from_chat_completion(completion, lease.entry.id))
+
+
+@asynccontextmanager
+async def _hold(request: web.Request, body: GenerationFields) -> AsyncIterator[tuple[Lease, str]]:
+    """Hold the model of a request, and give what it is told beforehand. Errors as `acquire_model`."""
+    context = context_of(request)
+    async with acquire_model(context, exchange_of(request).identity, body.model) as lease:
+        told = context.instructions.text_for(lease.entry.id)
+        with instructions.blamed(told):
+            yield lease, told
 
 
 DIALECT = Dialect(

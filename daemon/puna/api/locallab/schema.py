@@ -8,11 +8,15 @@ from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct, field
 
+from puna.api.bounds import MAX_MESSAGES
 from puna.api.validation import BodySchema
 from puna.domain.chat import Role
 
 MAX_PROMPTS = 64
 """Prompts of one batch. More would wait for slots longer than its client does."""
+
+MAX_INSTRUCTIONS = 100_000
+"""Characters: they stand before every prompt, and are read at each start."""
 
 # Python clients send whole numbers as 100.0 too, so each of these is a union of both types.
 TokenLimit = Annotated[int, Meta(ge=1, le=32_000)] | Annotated[float, Meta(ge=1, le=32_000, multiple_of=1)]
@@ -115,7 +119,7 @@ class ChatMessage(Struct, frozen=True):
 class ChatBody(GenerationFields, kw_only=True, frozen=True):
     """POST /chat."""
 
-    messages: Annotated[list[ChatMessage], Meta(min_length=1)]
+    messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=MAX_MESSAGES)]
     """The conversation; the answer is its next message."""
     stream: bool | None = None
     """True: server-sent events as the text grows. Absent: false."""
@@ -141,8 +145,13 @@ class InstructionsBody(Struct, frozen=True, kw_only=True):
     """POST /system/instructions."""
 
     instructions: str
+    """At most 100,000 characters."""
     model_id: str | None = None
     """Whose they are; absent: those of all models."""
+
+    def __post_init__(self) -> None:
+        if len(self.instructions) > MAX_INSTRUCTIONS:
+            raise ValueError(f"`instructions` must have at most {MAX_INSTRUCTIONS} characters.")
 
 
 GENERATE = BodySchema(GenerateBody, foreign_names={"inputs": "prompt"})

@@ -11,6 +11,7 @@ from aiohttp import web
 
 import puna
 from puna.api.context import Context, context_of
+from puna.api.exchange import exchange_of
 from puna.api.hardware import FRESH_S, describe_hardware
 from puna.api.locallab.replies import (
     CpuReply,
@@ -28,9 +29,11 @@ from puna.api.locallab.replies import (
     SystemInfoReply,
     SystemMemoryReply,
 )
+from puna.api.model_names import find_current
 from puna.api.responses import json_response
-from puna.domain.hardware import LlamaBuild, ModelUse, Processor
+from puna.domain.hardware import LlamaBuild, Memory, ModelUse, Processor
 from puna.domain.models import Device, ModelState
+from puna.hardware.memory import read_memory
 from puna.residency.place import Resident
 
 _MIB = 1024 * 1024
@@ -49,7 +52,7 @@ async def startup_status(request: web.Request) -> web.Response:
         StartupReply(
             server_ready=True,
             model_loading=any(each.state is ModelState.LOADING for each in context.residency.residents()),
-            current_model=active_model(context),
+            current_model=active_model(request),
             uptime=round(context.activity.uptime_s, 2),
         )
     )
@@ -66,9 +69,9 @@ async def info(request: web.Request) -> web.Response:
     return json_response(
         SystemInfoReply(
             cpu_usage=psutil.cpu_percent(interval=None),
-            memory_usage=psutil.virtual_memory().percent,
+            memory_usage=_percent_used(memory),
             gpu_info=_gpus(devices) or None,
-            active_model=active_model(context),
+            active_model=active_model(request),
             uptime=round(context.activity.uptime_s, 2),
             request_count=context.activity.request_count,
             version=puna.__version__,
@@ -117,9 +120,9 @@ async def network(_: web.Request) -> web.Response:
     return json_response(await asyncio.to_thread(_describe_network))
 
 
-def active_model(context: Context) -> str | None:
-    """Return the id of the current model when it is ready."""
-    current = context.residency.current
+def active_model(request: web.Request) -> str | None:
+    """Return the id of the current model when it is ready, as the sender may see it."""
+    current = find_current(context_of(request), exchange_of(request).identity)
     return current.entry.id if current is not None and current.state is ModelState.READY else None
 
 
@@ -209,7 +212,7 @@ def _loaded_model(resident: Resident, use: ModelUse | None) -> LoadedModelReply:
 
 
 def _measure(cpu_percent: float) -> tuple[CpuReply, MemoryReply, SpaceReply, str]:
-    memory = psutil.virtual_memory()
+    memory = read_memory()
     disk = psutil.disk_usage(Path(__file__).anchor)
     return (
         CpuReply(
@@ -219,15 +222,19 @@ def _measure(cpu_percent: float) -> tuple[CpuReply, MemoryReply, SpaceReply, str
             frequency=_cpu_frequency(),
         ),
         MemoryReply(
-            total=memory.total,
-            available=memory.available,
-            free=memory.free,
-            used=memory.used,
-            percent=memory.percent,
+            total=memory.total_bytes,
+            available=memory.available_bytes,
+            free=min(psutil.virtual_memory().free, memory.available_bytes),
+            used=memory.total_bytes - memory.available_bytes,
+            percent=_percent_used(memory),
         ),
         SpaceReply(total=disk.total, free=disk.free, used=disk.used, percent=disk.percent),
         platform.platform(),
     )
+
+
+def _percent_used(memory: Memory) -> float:
+    return round(100 * (1 - memory.available_bytes / memory.total_bytes), 1) if memory.total_bytes else 0.0
 
 
 def _cpu_frequency() -> float | None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from puna.api.bounds import MAX_MESSAGES
 from puna.api.validation import BodySchema
 from puna.domain.chat import Role
 
@@ -30,7 +31,9 @@ class GenerateBody(Struct, frozen=True, kw_only=True):
     """POST .../generate."""
 
     model_id: Annotated[str, Meta(min_length=1)]
-    messages: Annotated[list[Annotated[list[TurnBody], Meta(min_length=1)]], Meta(min_length=1)]
+    messages: Annotated[
+        list[Annotated[list[TurnBody], Meta(min_length=1, max_length=MAX_MESSAGES)]], Meta(min_length=1)
+    ]
     """Conversations; each is a task."""
     temperature: Temperature | None = None
     """How freely tokens are chosen; 0 takes the most likely one each time. Absent: 0.7."""

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
+from puna.api.ollama.memory import to_numbers
 from puna.api.ollama.replies import (
     CallReply,
     ChatChunkReply,
@@ -20,7 +21,7 @@ from puna.api.ollama.replies import (
     TokenReply,
     UsageReply,
 )
-from puna.domain.chat import ToolCall
+from puna.domain.chat import Message, Role, ToolCall
 from puna.domain.generation import Completion, Finished, FinishReason, TokenLogprob, Usage
 from puna.errors import GenerationError
 
@@ -33,6 +34,8 @@ class AnswerHead(Struct, frozen=True):
     """The name that the request used."""
     load_s: float
     """Seconds until the model was ready."""
+    turns: tuple[Message, ...] = ()
+    """The conversation before the answer, where its `context` shall go on from there."""
 
 
 def from_completion(completion: Completion, head: AnswerHead, now: datetime) -> GenerateReply:
@@ -47,6 +50,7 @@ def from_completion(completion: Completion, head: AnswerHead, now: datetime) -> 
         thinking=completion.reasoning or UNSET,
         logprobs=to_logprobs(completion.logprobs),
         done_reason=to_done_reason(finished.reason),
+        context=_to_context(head, completion.text),
         total_duration=_total_ns(finished, head),
         load_duration=to_ns(head.load_s),
         prompt_eval_count=finished.usage.prompt_tokens,
@@ -78,9 +82,10 @@ def from_chat_completion(completion: Completion, head: AnswerHead, now: datetime
     )
 
 
-def from_finish(finished: Finished, head: AnswerHead, now: datetime) -> GenerateReply:
-    """Return the last line of a stream of `/api/generate`: all but the text."""
-    return from_completion(Completion("", finished), head, now)
+def from_finish(finished: Finished, head: AnswerHead, now: datetime, text: str = "") -> GenerateReply:
+    """Return the last line of a stream of `/api/generate`: all but the text, which only its `context` has."""
+    whole = from_completion(Completion(text, finished), head, now)
+    return structs.replace(whole, response="", output="")
 
 
 def from_chat_finish(finished: Finished, head: AnswerHead, now: datetime) -> ChatReply:
@@ -187,6 +192,12 @@ def to_ns(seconds: float) -> int:
 def _total_ns(finished: Finished, head: AnswerHead) -> int:
     timing = finished.timing
     return to_ns(head.load_s + timing.queue_s + timing.prompt_s + timing.decode_s)
+
+
+def _to_context(head: AnswerHead, text: str) -> tuple[int, ...] | UnsetType:
+    if not head.turns:
+        return UNSET
+    return to_numbers((*head.turns, Message(Role.ASSISTANT, text))) or UNSET
 
 
 def _to_usage(usage: Usage) -> UsageReply:

@@ -4,6 +4,8 @@ Ollama's older clients name no calls: what a tool answers belongs to the first o
 the first open call. Arguments are objects here, JSON text in the domain.
 """
 
+import itertools
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Sequence
 
 from puna.api.encoding import encode_json
@@ -42,29 +44,49 @@ def to_chat(body: ChatBody, loaded: LoadedModel) -> GenerationRequest:
 def to_messages(turns: Sequence[MessageBody]) -> tuple[Message, ...]:
     """Return the conversation, every call and every answer to one with an id."""
     messages: list[Message] = []
-    open_calls: list[ToolCall] = []
+    open_calls = _OpenCalls()
     calls_made = 0
     for turn in turns:
-        call = _take_answered(turn, open_calls) if turn.role is Role.TOOL else None
+        call = open_calls.take_answered(turn) if turn.role is Role.TOOL else None
         calls = tuple(
             _to_call(each, calls_made + number) for number, each in enumerate(turn.tool_calls or (), start=1)
         )
         calls_made += len(calls)
-        open_calls += calls
+        open_calls.add(calls)
         messages.append(_to_message(turn, calls, call))
     return tuple(messages)
 
 
-def _take_answered(turn: MessageBody, open_calls: list[ToolCall]) -> ToolCall | None:
-    """Return the call that a tool answers, which is open no longer."""
-    if turn.tool_call_id:
-        candidates = [call for call in open_calls if call.id == turn.tool_call_id]
-    else:
-        candidates = [call for call in open_calls if call.name == turn.tool_name] or open_calls[:1]
-    if not candidates:
-        return None
-    open_calls.remove(candidates[0])
-    return candidates[0]
+class _OpenCalls:
+    """Calls that no tool has answered yet, the first ones first; a step takes as long with thousands of them."""
+
+    def __init__(self) -> None:
+        self._calls: OrderedDict[int, ToolCall] = OrderedDict()
+        self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._by_name: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._numbers = itertools.count()
+
+    def add(self, calls: Sequence[ToolCall]) -> None:
+        """Take in what an assistant asked for."""
+        for call in calls:
+            number = next(self._numbers)
+            self._calls[number] = call
+            self._by_id[call.id].append(number)
+            self._by_name[call.name].append(number)
+
+    def take_answered(self, turn: MessageBody) -> ToolCall | None:
+        """Return the call that a tool answers, which is open no longer."""
+        if turn.tool_call_id:
+            number = self._first_open(self._by_id[turn.tool_call_id])
+        else:
+            number = self._first_open(self._by_name[turn.tool_name or ""])
+            number = next(iter(self._calls), None) if number is None else number
+        return None if number is None else self._calls.pop(number)
+
+    def _first_open(self, numbers: deque[int]) -> int | None:
+        while numbers and numbers[0] not in self._calls:
+            numbers.popleft()
+        return numbers[0] if numbers else None
 
 
 def _to_message(turn: MessageBody, calls: tuple[ToolCall, ...], answered: ToolCall | None) -> Message:

@@ -28,7 +28,7 @@ def to_tag(name: str, entry: ModelEntry) -> TagReply:
 def to_process(
     name: str, entry: ModelEntry, loaded: LoadedModel, idle_s_left: float | None, now: datetime
 ) -> ProcessReply:
-    """Return a model in memory. All of it counts as on the GPU where any layer is: workers tell no shares."""
+    """Return a model in memory."""
     stays = FOR_EVER if idle_s_left is None else timedelta(seconds=idle_s_left)
     return ProcessReply(
         name=name,
@@ -37,7 +37,7 @@ def to_process(
         digest=to_digest(entry),
         details=to_details(entry),
         expires_at=to_timestamp(now + stays),
-        size_vram=loaded.size_bytes if loaded.gpu_layers else 0,
+        size_vram=_on_gpu_bytes(loaded),
         context_length=loaded.context_length,
     )
 
@@ -45,6 +45,7 @@ def to_process(
 def to_show(name: str, entry: ModelEntry, loaded: LoadedModel | None) -> ShowReply:
     """Return what is known of a model; more where it is loaded."""
     return ShowReply(
+        license=entry.licence or UNSET,
         modelfile=f"FROM {name}\n",
         parameters=_to_parameters(loaded),
         template=entry.chat_template or "",
@@ -57,17 +58,22 @@ def to_show(name: str, entry: ModelEntry, loaded: LoadedModel | None) -> ShowRep
 
 def to_details(entry: ModelEntry) -> DetailsReply:
     """Return what a model is, in a few words."""
+    architecture = _architecture_of(entry)
     return DetailsReply(
-        family=entry.architecture,
-        families=(entry.architecture,),
+        parent_model=entry.base,
+        family=architecture,
+        families=(architecture,),
         parameter_size=to_size(entry.parameter_count),
         quantization_level=entry.quantisation,
     )
 
 
 def to_model_info(entry: ModelEntry) -> dict[str, str | int]:
-    """Return what clients look for among the keys of a GGUF header; the whole header is not kept."""
-    architecture = entry.architecture
+    """Return what clients look for among the keys of a GGUF header; the whole header is not kept.
+
+    The architecture is always there: Ollama's command line ends with a stack trace without it.
+    """
+    architecture = _architecture_of(entry)
     known: dict[str, str | int] = {
         "general.architecture": architecture,
         "general.basename": entry.id,
@@ -102,6 +108,18 @@ def to_size(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f}{unit}"
     return str(count)
+
+
+def _on_gpu_bytes(loaded: LoadedModel) -> int:
+    """Return how much of a model is on the GPU, by its layers; all of it where their number is not known."""
+    if loaded.gpu_layers < loaded.layers:
+        return loaded.size_bytes * loaded.gpu_layers // loaded.layers
+    return loaded.size_bytes if loaded.gpu_layers else 0
+
+
+def _architecture_of(entry: ModelEntry) -> str:
+    """Return the architecture; of a remote model nobody knows it."""
+    return entry.architecture or "unknown"
 
 
 def _to_parameters(loaded: LoadedModel | None) -> str | UnsetType:

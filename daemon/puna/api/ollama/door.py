@@ -68,7 +68,8 @@ async def find(request: web.Request, model: str) -> ModelEntry:
 async def load_or_unload(request: web.Request, model: str, keep_alive: KeepAlive | None) -> str:
     """Do what a request without a prompt wants, and return it as Ollama's `done_reason`.
 
-    Without `keep_alive` 0 the model is loaded and stays so long; with it, it goes at once.
+    Without `keep_alive` 0 the model is loaded and stays so long; with it, it goes at once, or when it has answered
+    all who are there.
     """
     if to_keep_alive_s(keep_alive) == 0:
         await _unload(request, model)
@@ -81,7 +82,7 @@ async def _unload(request: web.Request, model: str) -> None:
     if not exchange_of(request).identity.may(Scope.MANAGE):
         raise ForbiddenError("Unloading a model needs a key with the scope manage.")
     entry = await find(request, model)
-    await context_of(request).residency.unload(entry.id)
+    await context_of(request).residency.let_go(entry.id)
 
 
 def now() -> datetime:

@@ -12,11 +12,16 @@ from puna.api.ollama.replies import ProcessesReply, TagsReply, VersionReply
 from puna.api.ollama.schema import NAME, NameBody
 from puna.api.responses import json_response
 from puna.domain.models import LoadedModel, ModelEntry
-from puna.errors import InvalidRequestError
+from puna.errors import InvalidRequestError, NotFoundError
 
 OLLAMA_VERSION = "0.14.0"
 """The version of Ollama that Puna answers like. Clients compare it with what they need (0.6.4 is the most that
 was seen); 0.14 is the one that has all that is served here: log probabilities, ids of calls, Anthropic's API."""
+
+_NO_CREATE = (
+    "/api/create and /api/blobs are not supported: put a GGUF file into one of the folders of the setting "
+    "model_folders, and give it another name with /api/copy."
+)
 
 
 async def tags(request: web.Request) -> web.Response:
@@ -28,10 +33,11 @@ async def tags(request: web.Request) -> web.Response:
 
 async def processes(request: web.Request) -> web.Response:
     """GET /api/ps: the models in memory."""
-    residents = context_of(request).residency.residents()
-    moment = now()
+    context, moment = context_of(request), now()
+    residents = context.residency.residents()
+    known = {*context.nicknames, *(each.entry.id for each in residents)}
     models = [
-        to_process(listed_name(each.entry.id, ()), each.entry, each.loaded, each.idle_s_left, moment)
+        to_process(listed_name(each.entry.id, known), each.entry, each.loaded, each.idle_s_left, moment)
         for each in residents
         if each.loaded is not None
     ]
@@ -57,10 +63,12 @@ async def version(_: web.Request) -> web.Response:
 
 async def refuse_create(_: web.Request) -> web.Response:
     """POST /api/create: refused, models are not made here. So are their blobs."""
-    raise InvalidRequestError(
-        "/api/create and /api/blobs are not supported: put a GGUF file into one of the folders of the setting "
-        "model_folders, and give it another name with /api/copy."
-    )
+    raise InvalidRequestError(_NO_CREATE)
+
+
+async def find_blob(_: web.Request) -> web.Response:
+    """GET /api/blobs/{digest}: there is none. Ollama's command line sends it then, and shows why that is refused."""
+    raise NotFoundError(_NO_CREATE)
 
 
 async def refuse_push(_: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
 from puna.errors import ModelNotFoundError
+from puna.models.gguf.defect import quote
 
 _LATEST = ":latest"
 _Found = TypeVar("_Found")
@@ -12,18 +13,20 @@ _Found = TypeVar("_Found")
 async def find_by_name(name: str, find: Callable[[str], Awaitable[_Found]]) -> _Found:
     """Return what `find` returns for the name, or for its other form where only that is known.
 
-    Raises what `find` raises; for an unknown name the `ModelNotFoundError` of the name as it was given.
+    Raises what `find` raises; for an unknown name a `ModelNotFoundError` that begins with the words that Ollama's
+    clients look for, with the name as it was given.
     """
     try:
         return await find(name)
-    except ModelNotFoundError as unknown:
-        other = other_form(name)
-        if other is None:
-            raise
-        try:
-            return await find(other)
-        except ModelNotFoundError:
-            raise unknown from None
+    except ModelNotFoundError as error:
+        unknown = ModelNotFoundError(f"model {quote(name)} not found: {error.message}")
+    other = other_form(name)
+    if other is None:
+        raise unknown
+    try:
+        return await find(other)
+    except ModelNotFoundError:
+        raise unknown from None
 
 
 def other_form(name: str) -> str | None:

@@ -1,8 +1,11 @@
 """Names that people give to models: `/api/copy` and `/api/delete`."""
 
+from functools import partial
+
 from aiohttp import web
 
 from puna.api.context import context_of
+from puna.api.model_removal import remove_model
 from puna.api.ollama.door import find, read
 from puna.api.ollama.models import name_in
 from puna.api.ollama.names import find_by_name, other_form, plain_name
@@ -24,13 +27,14 @@ async def copy(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """DELETE /api/delete: takes a name away, or forgets an added file; no file is deleted."""
+    """DELETE /api/delete: deletes a downloaded model, forgets an added file, or takes a name away.
+
+    A model that answers somebody right now stays; files that Puna did not bring are never deleted.
+    """
     name, context = name_in(await read(request, NAME)), context_of(request)
+    # A nickname goes before a model that the other form of the name means.
     nickname = next((each for each in (name, other_form(name)) if each in context.nicknames), None)
-    if nickname is None:
-        await find_by_name(name, context.catalogue.forget)
-    else:
-        await context.nicknames.take_back(nickname)
+    await find_by_name(nickname or name, partial(remove_model, context))
     return web.Response()
 
 

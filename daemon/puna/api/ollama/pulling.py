@@ -1,10 +1,11 @@
 """POST /api/pull: a model from the Hub, told as Ollama tells it: a layer is a file."""
 
+import hashlib
 from collections.abc import AsyncGenerator, Iterator
 
 from aiohttp import web
 
-from puna.api.bringing import bring, wait_for
+from puna.api.bringing import wait_for
 from puna.api.context import Context, context_of
 from puna.api.encoding import encode_json
 from puna.api.exchange import Exchange, exchange_of
@@ -30,11 +31,13 @@ async def pull(request: web.Request) -> web.StreamResponse:
     The daemon owns the download: it goes on when the client leaves, and the next pull takes it up.
     """
     body = await read(request, NAME)
-    name = name_in(body)
+    name, puller = name_in(body), context_of(request).hub.puller
     try:
         await find(request, name)
-    except ModelNotFoundError as unknown:
-        download = await bring(context_of(request), plain_name(name), unknown)
+    except ModelNotFoundError:
+        if puller.reference_of(plain_name(name)) is None:
+            raise
+        download = await puller.pull(plain_name(name))
     else:
         if body.stream is False:
             return json_response(_SUCCESS)
@@ -66,7 +69,8 @@ async def _tell(context: Context, begun: Download, exchange: Exchange) -> AsyncG
                 told[reply.digest or ""] = reply
                 yield _line(reply)
     await wait_for(context, begun, 0)  # raises what stopped it
-    yield _line(StatusReply("verifying sha256 digest")) + _line(StatusReply("writing manifest"))
+    yield _line(StatusReply("verifying sha256 digest"))
+    yield _line(StatusReply("writing manifest"))
     exchange.is_complete = True
     yield _line(_SUCCESS)
 
@@ -92,8 +96,9 @@ def progress_lines(download: Download) -> Iterator[PullReply]:
 
 
 def _to_line(file: FileProgress) -> PullReply:
-    digest = file.digest or f"file:{file.name}"
-    short = digest.removeprefix("sha256:")[:12] if file.digest else file.name
+    # Ollama's command line cuts 12 digits out of the digest; a file without one gets one of its name.
+    digest = file.digest or f"sha256:{hashlib.sha256(file.name.encode()).hexdigest()}"
+    short = digest.partition(":")[2][:12] if file.digest else file.name
     return PullReply(
         status=f"pulling {short}", digest=digest, total=file.size_bytes, completed=file.done_bytes
     )

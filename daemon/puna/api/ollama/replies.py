@@ -5,7 +5,7 @@ Durations are whole nanoseconds. What is `UNSET` is left out, as Ollama leaves o
 
 from collections.abc import Mapping
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 
 class UsageReply(Struct, frozen=True):
@@ -50,6 +50,9 @@ class GenerateReply(ChunkReply, frozen=True, kw_only=True):
 
     done: bool = True
     done_reason: str
+    context: tuple[int, ...] | UnsetType = UNSET
+    """The conversation so far, to be sent with the next prompt; absent with `raw`, with a `suffix`,
+    and behind more than half a megabyte of text."""
     total_duration: int
     load_duration: int
     prompt_eval_count: int
@@ -132,14 +135,25 @@ class ErrorLine(Struct, frozen=True):
     error: str
 
 
-class EmbedReply(Struct, frozen=True, kw_only=True):
-    """Answer of `/api/embed`."""
+class EmbedHead(Struct, frozen=True, kw_only=True):
+    """What stands beside the vectors of `/api/embed`."""
 
     model: str
-    embeddings: tuple[tuple[float, ...], ...]
     total_duration: int
     load_duration: int
     prompt_eval_count: int
+
+
+class EmbedReply(EmbedHead, frozen=True, kw_only=True):
+    """Answer of `/api/embed`."""
+
+    embeddings: tuple[tuple[float, ...], ...]
+
+
+class EncodedEmbedReply(EmbedHead, frozen=True, kw_only=True):
+    """The same with vectors that are JSON already: they were encoded a few at a time."""
+
+    embeddings: tuple[Raw, ...]
 
 
 class EmbeddingsReply(Struct, frozen=True):
@@ -148,10 +162,17 @@ class EmbeddingsReply(Struct, frozen=True):
     embedding: tuple[float, ...]
 
 
+class EncodedEmbeddingsReply(Struct, frozen=True):
+    """The same with a vector that is JSON already."""
+
+    embedding: Raw
+
+
 class DetailsReply(Struct, frozen=True, kw_only=True):
     """What a model is, in a few words."""
 
     parent_model: str = ""
+    """What an adapter was trained on."""
     format: str = "gguf"
     family: str
     families: tuple[str, ...]
@@ -198,6 +219,8 @@ class ProcessesReply(Struct, frozen=True):
 class ShowReply(Struct, frozen=True, kw_only=True):
     """Answer of `/api/show`. One client fails without `model_info`."""
 
+    license: str | UnsetType = UNSET
+    """What the file says, such as `apache-2.0`."""
     modelfile: str
     parameters: str | UnsetType = UNSET
     """Lines of a name and a value; one client fails at a line that is empty."""

@@ -1,11 +1,12 @@
 """Ollama's routes. Spin-Up's is `/api/generate`, whose answer has the fields of both documents."""
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from puna.api.completion import complete
 from puna.api.dialect import Access, Dialect, Route
 from puna.api.exchange import exchange_of
-from puna.api.ollama import embeddings, models, nicknames, pulling
+from puna.api.ollama import embeddings, home, models, nicknames, pulling
 from puna.api.ollama.answers import (
     from_chat_completion,
     from_completion,
@@ -13,7 +14,7 @@ from puna.api.ollama.answers import (
     to_load_reply,
 )
 from puna.api.ollama.conversation import check_conversation, to_chat
-from puna.api.ollama.convert import check_supported, to_generation
+from puna.api.ollama.convert import check_supported, to_generation, to_turns
 from puna.api.ollama.door import hold, load_or_unload, now, read
 from puna.api.ollama.errors import render_error
 from puna.api.ollama.replies import (
@@ -31,6 +32,7 @@ from puna.api.ollama.schema import CHAT, COPY, EMBED, EMBEDDINGS, GENERATE, NAME
 from puna.api.ollama.stream import ChatEncoder, GenerateEncoder
 from puna.api.responses import json_response
 from puna.api.streaming import NDJSON, send_stream
+from puna.domain.chat import Message
 from puna.keys.identity import Scope
 
 _ANY_SIZE = 1 << 62
@@ -41,14 +43,17 @@ async def generate(request: web.Request) -> web.StreamResponse:
     body = await read(request, GENERATE)
     check_supported(body)
     if body.prompt or body.suffix:
-        return await _generate(request, body)
+        return await _generate(request, body, to_turns(body))
     done_reason = await load_or_unload(request, body.model, body.keep_alive)
     return json_response(to_load_reply(body.model, done_reason, now()))
 
 
-async def _generate(request: web.Request, body: GenerateBody) -> web.StreamResponse:
-    async with hold(request, body.model, body.keep_alive) as (lease, head):
-        generation = to_generation(body, lease.loaded)
+async def _generate(
+    request: web.Request, body: GenerateBody, turns: tuple[Message, ...]
+) -> web.StreamResponse:
+    async with hold(request, body.model, body.keep_alive) as (lease, plain_head):
+        head = replace(plain_head, turns=turns)
+        generation = to_generation(body, turns, lease.loaded)
         if body.stream is not False:
             return await send_stream(request, lease.generate(generation), GenerateEncoder(head, now))
         completion = await complete(lease, generation, exchange_of(request))
@@ -117,6 +122,7 @@ DIALECT = Dialect(
             body=EMBEDDINGS,
             reply=EmbeddingsReply,
         ),
+        Route(method="GET", path="/", handler=home.say_running, claims=home.is_ollama_s),
         Route(method="GET", path="/api/tags", handler=models.tags, reply=TagsReply),
         Route(method="GET", path="/api/ps", handler=models.processes, reply=ProcessesReply),
         Route(method="POST", path="/api/show", handler=models.show, body=NAME, reply=ShowReply),
@@ -134,7 +140,7 @@ DIALECT = Dialect(
         ),
         Route(method="POST", path="/api/create", handler=models.refuse_create, scope=Scope.MANAGE),
         Route(method="POST", path="/api/push", handler=models.refuse_push, scope=Scope.MANAGE),
-        Route(method="GET", path="/api/blobs/{digest}", handler=models.refuse_create, scope=Scope.MANAGE),
+        Route(method="GET", path="/api/blobs/{digest}", handler=models.find_blob, scope=Scope.MANAGE),
         Route(
             method="POST",
             path="/api/blobs/{digest}",

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from puna.api.bounds import MAX_MESSAGES, MAX_PROMPT_TOKENS
 from puna.api.validation import BodySchema
 from puna.domain.chat import Role
 
@@ -90,7 +91,8 @@ class GenerateBody(AnswerBody, kw_only=True, frozen=True):
     """The prompt goes to the model as it stands, without the chat template."""
     template: str | None = None
     images: list[str] | None = None
-    context: list[int] | None = None
+    context: Annotated[list[int], Meta(max_length=MAX_PROMPT_TOKENS)] | None = None
+    """What the answer before had there: its conversation goes on."""
 
 
 class CalledFunction(Struct, kw_only=True, frozen=True):
@@ -140,7 +142,7 @@ class ToolBody(Struct, kw_only=True, frozen=True):
 class ChatBody(AnswerBody, kw_only=True, frozen=True):
     """POST /api/chat."""
 
-    messages: list[MessageBody] | None = None
+    messages: Annotated[list[MessageBody], Meta(max_length=MAX_MESSAGES)] | None = None
     """Absent or empty: only load the model, or unload it when `keep_alive` is 0."""
     tools: list[ToolBody] | None = None
 

@@ -39,16 +39,20 @@ class GenerateEncoder:
     def __init__(self, head: AnswerHead, clock: Clock) -> None:
         self._head = head
         self._clock = clock
+        self._texts: list[str] = []
 
     def encode(self, event: GenerationEvent) -> bytes:
         """Return one line; the last has `done`, without which one client calls the stream broken."""
         match event:
             case TextDelta(text, logprobs):
+                if self._head.turns:
+                    self._texts.append(text)
                 return _line(from_text(text, self._head, self._clock(), logprobs=logprobs))
             case ReasoningDelta(text):
                 return _line(from_text("", self._head, self._clock(), thinking=text))
             case Finished():
-                return _line(from_finish(event, self._head, self._clock()))
+                text = "".join(self._texts)
+                return _line(from_finish(event, self._head, self._clock(), text))
             case _:
                 return b""
 
