@@ -15,8 +15,8 @@ from puna.client import ControlClient, DaemonStatus
 from puna.instance import Endpoint, read_endpoint
 from puna.paths import Paths
 
-_START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 60.0
 
 
 @dataclass
@@ -51,7 +51,7 @@ class RunningDaemon:
         return self.process.wait(_STOP_TIMEOUT_S)
 
 
-def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Poll; fails the test when it does not become so. The time is a bound, not a measure."""
     deadline = time.monotonic() + timeout_s
     while not is_so():
@@ -103,7 +103,7 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
-    _, alive = psutil.wait_procs(children, timeout=3)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive, "a worker outlived its daemon"
 
 

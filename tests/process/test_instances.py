@@ -60,7 +60,7 @@ def _lost(child: subprocess.Popen[str]) -> bool:
     assert child.stdout is not None
     if child.stdout.readline() == "ready\n":
         return False
-    return child.wait(20) == supervision.EXIT_ALREADY_RUNNING
+    return child.wait(60) == supervision.EXIT_ALREADY_RUNNING
 
 
 def test_a_killed_daemon_is_stale_and_the_next_start_is_clean(spawn: Spawn, home: Paths) -> None:
@@ -92,7 +92,7 @@ def test_stop_asks_and_the_daemon_leaves_nothing(spawn: Spawn, home: Paths) -> N
     child = spawn()
     wait_until_ready(child)
     assert stop_daemon(home).outcome is StopOutcome.STOPPED
-    assert child.wait(5) == 0
+    assert child.wait(60) == 0
     assert client.probe(home).presence is Presence.ABSENT
 
 
@@ -100,7 +100,17 @@ def test_a_daemon_that_does_not_keep_its_word_is_killed(spawn: Spawn, home: Path
     child = spawn("--stubborn")
     wait_until_ready(child)
     stop = stop_daemon(home, timeout_s=0.2)
-    assert (stop.outcome, child.wait(5)) == (StopOutcome.KILLED, -9 if sys.platform != "win32" else 15)
+    assert (stop.outcome, child.wait(60)) == (StopOutcome.KILLED, -9 if sys.platform != "win32" else 15)
+
+
+def test_a_daemon_that_says_that_it_needs_longer_gets_it(
+    spawn: Spawn, home: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "_STOP_WAIT_S", 0.1)
+    child = spawn("--slow")
+    wait_until_ready(child)
+    assert stop_daemon(home).outcome is StopOutcome.STOPPED
+    assert child.wait(60) == 0
 
 
 def test_a_daemon_that_hangs_is_starting_and_is_killed(
@@ -112,7 +122,7 @@ def test_a_daemon_that_hangs_is_starting_and_is_killed(
     wait_until_ready(child)
     assert client.probe(home).presence is Presence.STARTING
     assert stop_daemon(home).outcome is StopOutcome.KILLED
-    child.wait(5)
+    child.wait(60)
 
 
 def test_a_process_that_only_has_the_number_of_the_daemon_is_left_alone(
@@ -152,7 +162,7 @@ def fake_serve(home: Paths, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
     yield command
     stop_daemon(home)
     for child in children:
-        child.wait(5)
+        child.wait(60)
 
 
 def test_start_returns_when_the_daemon_answers_and_a_second_start_finds_it(

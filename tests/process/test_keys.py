@@ -138,4 +138,5 @@ def test_beyond_loopback_it_starts_with_a_key_only_and_asks_for_it_everywhere(
     if address is None:
         pytest.skip("this machine has no address beyond loopback")
     health = f"http://{address}:{daemon.endpoint.port}/health"
-    assert [status_of(health, key) for key in (None, daemon.endpoint.token, secret)] == [401, 401, 200]
+    assert [status_of(health, key) for key in (None, "wrong", secret)] == [401, 401, 200]
+    assert status_of(health, daemon.endpoint.token) == 200, "the command line of this machine gets through"
