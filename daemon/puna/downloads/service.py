@@ -12,10 +12,10 @@ from typing import Any
 from puna.domain.downloads import IS_OPEN, IS_STOPPED, Download, DownloadOrder, DownloadState
 from puna.downloads.board import Board, FileWork, Job
 from puna.downloads.journal import Journal
-from puna.downloads.listeners import Listener
 from puna.downloads.ports import Fetcher
 from puna.errors import InvalidRequestError, NotFoundError, OverloadedError, PunaError
 from puna.hub.ports import Wanted
+from puna.news import Listener
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class DownloadService:
         self._now = now
         self._board = Board()
         self._tasks: dict[asyncio.Task[None], Job] = {}
-        self._listeners: set[Listener] = set()
+        self._listeners: set[Listener[Download]] = set()
         self._intake = asyncio.Lock()
         """One order at a time: what would bring the same finds the one before it whole, or gone."""
         self._steps: set[asyncio.Task[Download]] = set()

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from puna.domain.finetune import FinetuneJob
 from puna.errors import NotFoundError, OverloadedError
-from puna.finetune.listeners import Listener
+from puna.news import Listener
 
 MAX_LISTENERS = 200
 _RETRY_AFTER_S = 60.0
@@ -18,7 +18,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._jobs: dict[str, FinetuneJob] = {}
-        self._listeners: set[Listener] = set()
+        self._listeners: set[Listener[FinetuneJob]] = set()
         self._is_closed = False
 
     def get(self, job_id: str) -> FinetuneJob:
