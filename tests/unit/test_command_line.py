@@ -397,6 +397,15 @@ def test_status_is_a_table(puna: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "failed: out of memory" in big
 
 
+@pytest.mark.parametrize(("progress", "said"), [(0.425, "loading 42%"), (0.0, "loading"), (None, "loading")])
+def test_status_tells_how_far_a_load_is(
+    puna: Run, monkeypatch: pytest.MonkeyPatch, progress: float | None, said: str
+) -> None:
+    loading = ModelStatus(id="demo", state="loading", progress=progress)
+    put_status(monkeypatch, Presence.RUNNING, replace(STATUS, models=(loading,)))
+    assert puna("status").out.splitlines()[-1].split("  ")[1].strip() == said
+
+
 def test_status_without_a_model_says_so(puna: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     put_status(monkeypatch, Presence.RUNNING, DaemonStatus(instance="i", version="0", pid=1, uptime_s=0))
     assert "No model is loaded" in puna("status").out

@@ -68,7 +68,7 @@ def model_row(model: ModelStatus) -> tuple[str, ...]:
     """Return the cells of a model's row; what is not known is a dash."""
     return (
         model.id,
-        f"{model.state}: {_shorten(model.error)}" if model.error else model.state,
+        _state(model),
         f"{_show(model.busy_slots)} of {_show(model.slots)}",
         _show(model.waiting_requests),
         _show(model.context_length),
@@ -76,6 +76,12 @@ def model_row(model: ModelStatus) -> tuple[str, ...]:
         f"{model.backend} ({model.backend_reason})" if model.backend_reason else _show(model.backend),
         f"{_show(model.prompt_tokens)} + {_show(model.completion_tokens)}",
     )
+
+
+def _state(model: ModelStatus) -> str:
+    if model.error:
+        return f"{model.state}: {_shorten(model.error)}"
+    return f"loading {model.progress:.0%}" if model.state == "loading" and model.progress else model.state
 
 
 def _shorten(sentence: str) -> str:
