@@ -112,7 +112,7 @@ async def test_status_tells_of_a_load_under_way_and_of_a_failed_one(
     launcher.broken["other"] = "other cannot be run"
     async with client.post("/models/load/other") as answer:
         assert answer.status == 200
-    await until(lambda: len(daemon.services.residency.residents()) == 1)
+    await until(lambda: any(each.progress for each in daemon.services.residency.residents()))
     [model] = (await status_of(client))["models"]
     assert (model["state"], model["slots"], model["backend"]) == ("loading", None, None)
     assert msgspec.convert(model, ModelStatus).progress == 0.25

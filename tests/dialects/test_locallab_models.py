@@ -45,6 +45,7 @@ async def test_load_in_the_background_answers_at_once_and_tells_how_far_it_is(
     daemon.launcher.gate.clear()
     started = {"status": "loading", "message": "Model org/model loading started in background"}
     assert await post(client, "/models/load/org/model") == started
+    await until(lambda: any(each.progress for each in daemon.services.residency.residents()))
     status = {"id": "org/model", "model_id": "org/model", "name": "Org/Model"}
     assert await get(client, "/models/status/org/model") == status | {
         "is_loaded": False,
@@ -154,7 +155,7 @@ async def test_who_asks_again_and_again_for_a_load_in_the_background_waits_for_o
     assert works() == ["a load of other"]
     daemon.launcher.gate.set()
     await until(lambda: current_of(daemon) == "other")
-    assert works() == []
+    await until(lambda: not works())
 
 
 def residents_of(daemon: RunningDaemon) -> tuple[Resident, ...]:

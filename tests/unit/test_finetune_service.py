@@ -473,6 +473,7 @@ async def test_the_queue_has_a_bound_for_resumed_jobs_too(
     monkeypatch.setattr(service, "MAX_OPEN", 2)
     async with run_finetuning(tmp_path, stuck()) as daemon:
         first, second = await train(daemon), await train(daemon)
+        await until_training(daemon, first)
         await daemon.service.cancel(second)
         third = await train(daemon)
         with pytest.raises(OverloadedError, match="Too many"):

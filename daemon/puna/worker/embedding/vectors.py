@@ -35,7 +35,7 @@ def to_score(outputs: Vector) -> float:
     values = outputs.astype(np.float64)
     if bool((values >= 0).all()) and math.isclose(float(values.sum()), 1, abs_tol=1e-3):
         return min(float(values[0]), 1.0)
-    chances = np.exp(values - values.max())
+    chances = np.exp(values - np.max(values))
     return float(chances[0] / chances.sum())
 
 
