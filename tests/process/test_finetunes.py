@@ -17,6 +17,8 @@ from make_labelled_sentences import draw_rows
 from process.conftest import RunningDaemon, StartDaemon, wait_until
 
 SETTINGS = {"rank": 8, "threads": 1}
+# Trainings wait for the processor where others use it, and only for that.
+pytestmark = pytest.mark.timeout(600)
 
 
 class Finetunes:
