@@ -124,11 +124,6 @@ def _run_loop(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
-def _key_variables(settings: Settings) -> frozenset[str]:
-    """Return the variables with keys of remote models, which children do not get."""
-    return frozenset(remote.key_variable for remote in settings.remote_models) - {""}
-
-
 def _absolute(model: str) -> str:
     """Return a relative path to a file as an absolute one: the catalogue takes no others, and ids stay as they are."""
     path = Path(model).expanduser()
@@ -223,17 +218,7 @@ class Daemon:
         residency = self._open_residency(catalogue, llama)
         rules = AddressRules(allow_loopback=settings.webhook_loopback, allow_private=settings.webhook_private)
         webhooks = WebhookService.of_database(self._database, rules)
-        desk = await FinetuneDesk.open(
-            settings,
-            paths,
-            self._database,
-            bases=catalogue,
-            adapters=adapters,
-            publisher=webhooks,
-            default_organisation=self._keys.default_organisation.id,
-            hidden=_key_variables(settings),
-            fingerprints=fingerprints,
-        )
+        desk = await self._open_finetunes(catalogue, adapters, webhooks, fingerprints)
         return Services(
             settings=settings,
             paths=paths,
@@ -257,11 +242,30 @@ class Daemon:
             llama=llama,
         )
 
+    async def _open_finetunes(
+        self,
+        catalogue: LocalCatalogue,
+        adapters: AdapterShelf,
+        webhooks: WebhookService,
+        fingerprints: Fingerprints,
+    ) -> FinetuneDesk:
+        return await FinetuneDesk.open(
+            self._settings,
+            self._paths,
+            self._database,
+            bases=catalogue,
+            adapters=adapters,
+            publisher=webhooks,
+            default_organisation=self._keys.default_organisation.id,
+            hidden=self._settings.key_variables,
+            fingerprints=fingerprints,
+        )
+
     def _open_probe(self) -> LlamaProbe:
         look = partial(
             probe,
             command=launch.child_command("probe", *self._settings.rpc_servers),
-            environment=launch.child_environment(hidden=_key_variables(self._settings)),
+            environment=launch.child_environment(hidden=self._settings.key_variables),
         )
         return LlamaProbe(look)
 
@@ -319,6 +323,7 @@ class Daemon:
             rpc_servers=settings.rpc_servers,
             load_timeout_s=settings.load_timeout_s,
             generation_timeout_s=settings.generation_timeout_s,
+            hidden_variables=settings.key_variables,
         )
 
     def _endpoint(self, services: Services, sockets: list[socket.socket]) -> Endpoint:

@@ -13,7 +13,7 @@ import aiohttp
 import psutil
 import pytest
 
-from process.conftest import RunningDaemon, environment, wait_until
+from process.conftest import RunningDaemon, StartDaemon, environment, wait_until
 from puna.instance import read_endpoint
 
 STORY = {"prompt": "Once upon a time", "stream": True, "max_length": 1900, "temperature": 2.0, "top_k": 1000}
@@ -113,6 +113,18 @@ async def test_a_second_signal_gives_open_streams_an_error_event_at_once_and_lea
     assert await asyncio.to_thread(daemon.process.wait, 60) == 0
     assert not worker.is_running()
     assert not daemon.paths.endpoint_file.exists()
+
+
+def test_a_worker_gets_no_key_of_a_remote_model(
+    start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAR_ENGINE", "a secret, though its name does not say so")
+    far = "far=http://127.0.0.1:9/v1 key_variable=FAR_ENGINE model=x"
+    daemon = start_daemon("--remote-model", far)
+    wait_until(lambda: any(model.state == "ready" for model in daemon.status.models), 60)
+    (worker,) = daemon.workers
+    assert "PUNA_HOME" in worker.environ()
+    assert "FAR_ENGINE" not in worker.environ()
 
 
 async def test_stop_lets_short_work_finish(daemon: RunningDaemon) -> None:

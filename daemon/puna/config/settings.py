@@ -272,3 +272,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=10_000, le=1024 * MIB, description="Size at which the log file is rotated, in bytes.")
     ] = 5 * MIB
     log_file_count: Annotated[int, Meta(ge=1, le=100, description="Rotated log files that are kept.")] = 3
+
+    @property
+    def key_variables(self) -> frozenset[str]:
+        """The environment variables with keys of remote models, which no child gets."""
+        return frozenset(remote.key_variable for remote in self.remote_models) - {""}

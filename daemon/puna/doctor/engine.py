@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from puna.config import Settings
 from puna.doctor.finding import Finding, Section, ok, problem, warning
 from puna.domain.generation import Finished, GenerationRequest, Sampling, TextPrompt
 from puna.domain.hardware import LlamaBuild, Processor
@@ -31,7 +32,7 @@ class Trial(Struct, frozen=True):
     """Why it did not run; the other fields mean nothing then."""
 
 
-async def try_model(entry: ModelEntry, folder: Path, *, threads: int | None) -> Trial:
+async def try_model(entry: ModelEntry, folder: Path, settings: Settings) -> Trial:
     """Load the built-in model as the daemon would and let it say a few words; its log goes to `folder`.
 
     Bounded in time; leaves no child behind.
@@ -40,7 +41,8 @@ async def try_model(entry: ModelEntry, folder: Path, *, threads: int | None) -> 
         log_dir=folder,
         context_length=512,
         slots=1,
-        threads=threads,
+        threads=settings.threads,
+        hidden_variables=settings.key_variables,
         load_timeout_s=TRIAL_TIMEOUT_S,
         generation_timeout_s=TRIAL_TIMEOUT_S,
     )

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 import puna
 from puna import client
+from puna.config import Settings
 from puna.doctor import daemon, engine, hub, machine, models, places, tokens
 from puna.doctor.configuration import Configuration, judge_settings, look_at_settings
 from puna.doctor.finding import Finding, Report, Section, begin_upper, make_report, problem
@@ -67,7 +68,7 @@ class Examination:
         build, error, trial = None, None, None
         try:
             build = await self._look_at_llama()
-            trial = await self._try_model(found.settings.threads)
+            trial = await self._try_model(found.settings)
         except EngineUnusableError as failure:
             error = failure.message
         gpu_use = judge_gpus(build, here.graphics, is_bundle=self._is_bundle)
@@ -79,7 +80,7 @@ class Examination:
             Hardware(machine=here, gpu_use=gpu_use, llama=build, llama_error=error),
         )
 
-    async def _try_model(self, threads: int | None) -> engine.Trial:
+    async def _try_model(self, settings: Settings) -> engine.Trial:
         demo = self._paths.demo_model
         try:
             size_bytes = (await run_bounded(demo.stat)).st_size
@@ -87,7 +88,7 @@ class Examination:
             return engine.Trial(error=f"{demo} cannot be read ({error.strerror})")
         entry = ModelEntry(id="demo", name="demo", path=demo, size_bytes=size_bytes)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            return await engine.try_model(entry, Path(folder), threads=threads)
+            return await engine.try_model(entry, Path(folder), settings)
 
     def _daemon(self, found: Configuration) -> Part:
         host, port = found.settings.host, found.settings.port

@@ -18,7 +18,6 @@ from puna.api.encoding import encode_json
 from puna.api.exchange import Exchange, exchange_of
 from puna.api.shelf import Shelf
 from puna.api.streaming import SSE, send_chunks
-from puna.config import Settings
 from puna.domain.finetune import AdapterRecord
 from puna.domain.merging import ExportEvent, MergeProgress, MergeResult
 from puna.domain.models import ModelEntry
@@ -58,7 +57,7 @@ async def export_model(request: web.Request) -> web.StreamResponse:
         merged_type=body.type,
         log_file=adapter.with_name(_LOG),
         turns=context.adapters.exports,
-        environment=_environment(context.settings),
+        environment=launch.child_environment(hidden=context.settings.key_variables),
     )
     return await send_chunks(request, SSE, _events(export, exchange_of(request)), encode_error)
 
@@ -70,12 +69,6 @@ async def _find_base(catalogue: Shelf, record: AdapterRecord) -> ModelEntry:
     except ModelNotFoundError:
         base_id = record.base_id
     return await catalogue.find(base_id)
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """Return the child's: no key of a remote model is for it."""
-    hidden = {remote.key_variable for remote in settings.remote_models} - {""}
-    return launch.child_environment(hidden=hidden)
 
 
 def _files_of(base: ModelEntry) -> tuple[Path, ...]:
