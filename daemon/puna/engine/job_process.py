@@ -1,13 +1,11 @@
 """A child that does one job, trainer or merger, as the daemon sees it: frames in, frames out, and its end."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
 from puna import launch
 from puna.engine.process import WorkerProcess
-from puna.engine.protocol import HEADER_BYTES, decode_header
 
 
 class JobProcess(WorkerProcess):
@@ -32,22 +30,3 @@ class JobProcess(WorkerProcess):
         )
         assert isinstance(process, cls)
         return process
-
-    async def write_frame(self, frame: bytes) -> None:
-        """Write; waits while the pipe is full. Raises `ConnectionError` when the child is gone."""
-        pipe = self._process.stdin
-        assert pipe is not None
-        if pipe.is_closing():  # uvloop raises a RuntimeError for it
-            raise ConnectionResetError("the child is gone")
-        pipe.write(frame)
-        await pipe.drain()
-
-    async def read_frame(self) -> bytes | None:
-        """Return the body of the next frame; None when the child has closed its end. Raises `ProtocolError`."""
-        pipe = self._process.stdout
-        assert pipe is not None
-        try:
-            header = await pipe.readexactly(HEADER_BYTES)
-            return await pipe.readexactly(decode_header(header))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return None

@@ -14,9 +14,9 @@ class MergerProcess(JobProcess):
 
     async def tell(self, order: MergeOrder) -> None:
         """Send the order. Raises `ConnectionError` when the child is gone."""
-        await self.write_frame(encode_frame(order))
+        await self._write_frame(encode_frame(order))
 
     async def hear(self) -> FromMerger | None:
         """Return the next message; None when the child has closed its end. Raises `ProtocolError`."""
-        body = await self.read_frame()
+        body = await self._read_frame()
         return None if body is None else decode_from_merger(body)

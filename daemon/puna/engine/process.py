@@ -57,18 +57,24 @@ class WorkerProcess:
 
     async def read(self) -> list[FromWorker] | None:
         """Return the next frame; None when the child has closed its end. Raises `ProtocolError`."""
-        assert self._process.stdout is not None
-        try:
-            header = await self._process.stdout.readexactly(HEADER_BYTES)
-            body = await self._process.stdout.readexactly(decode_header(header))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return None
-        return decode_from_worker(body)
+        body = await self._read_frame()
+        return None if body is None else decode_from_worker(body)
 
     async def write(self, messages: Sequence[ToWorker]) -> None:
         """Write one frame; waits while the pipe is full. Raises `ConnectionError` when the child is gone."""
+        await self._write_frame(encode_frame(messages))
+
+    async def _read_frame(self) -> bytes | None:
+        """Return the body of the next frame; None when the child has closed its end. Raises `ProtocolError`."""
+        assert self._process.stdout is not None
+        try:
+            header = await self._process.stdout.readexactly(HEADER_BYTES)
+            return await self._process.stdout.readexactly(decode_header(header))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+
+    async def _write_frame(self, frame: bytes) -> None:
         assert self._process.stdin is not None
-        frame = encode_frame(messages)
         try:
             self._process.stdin.write(frame)
             await self._process.stdin.drain()

@@ -14,9 +14,9 @@ class TrainerProcess(JobProcess):
 
     async def tell(self, messages: Sequence[ToTrainer]) -> None:
         """Write one frame; waits while the pipe is full. Raises `ConnectionError` when the child is gone."""
-        await self.write_frame(encode_frame(messages))
+        await self._write_frame(encode_frame(messages))
 
     async def hear(self) -> list[FromTrainer] | None:
         """Return the next frame; None when the child has closed its end. Raises `ProtocolError`."""
-        body = await self.read_frame()
+        body = await self._read_frame()
         return None if body is None else decode_from_trainer(body)
