@@ -139,7 +139,7 @@ async def test_nothing_counts_as_done_and_nothing_starts_while_the_disk_is_full(
     monkeypatch.setattr("puna.jobs.runner._DISK_RETRY_S", 0.05)
     job_id = await home.jobs.submit(order_of(*map(str, range(40))))
     home.disk.is_full = True
-    await until(lambda: "The disk is full" in caplog.text and not home.launcher.worker.running)
+    await until(lambda: "The disk is full" in caplog.text and not home.jobs.figures.running_tasks)
     started = list(home.prompts)
     for _ in range(5):
         home.time_s += 1
