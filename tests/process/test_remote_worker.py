@@ -145,12 +145,12 @@ async def test_silence_ends_the_request_and_not_the_worker(start: Start) -> None
 
 
 async def test_a_worker_that_hangs_is_ended_and_fails_all_its_requests(start: Start) -> None:
-    worker = await start("wait", generation_timeout_s=1.0)
+    worker = await start("wait")
+    worker._vigil._patience_s = 1.0
     open_request, left_request = worker.generate(request()), worker.generate(request())
     assert await anext(open_request) == await anext(left_request) == TextDelta("waiting")
     await worker.count_tokens(TextPrompt("all that was sent is heard"))
     psutil.Process(worker.pid).suspend()
-    worker._timeout_s = 60.0  # the vigil's patience stays short
     await left_request.aclose()
     with pytest.raises(WorkerDiedError, match=r"it hung, and was ended after \d+ s of silence"):
         await anext(open_request)

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from fakes.gguf_files import Q8_0, GgufFile, Tensor, model_pairs
+from puna.domain.constraint import RegexConstraint
 from puna.domain.generation import GenerationRequest, TextPrompt, TokenPrompt
 from puna.domain.memory import CPU
 from puna.domain.models import ModelEntry, ModelState
@@ -186,7 +187,8 @@ async def test_a_dying_worker_is_loaded_again_and_given_up_after_the_third_death
 
 async def test_requests_of_a_worker_that_dies_hear_its_last_words(home: Home) -> None:
     async with home.coordinator.acquire("demo") as lease:
-        events = lease.generate(GenerationRequest(prompt=TextPrompt("Once"), max_tokens=500))
+        story = GenerationRequest(prompt=TextPrompt("Once"), constraint=RegexConstraint("[a-z ]{1900}"))
+        events = lease.generate(story)
         await anext(events)
         psutil.Process(pid_of(lease)).kill()
         with pytest.raises(WorkerDiedError, match=r"The worker of demo died \("):

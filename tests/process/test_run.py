@@ -288,7 +288,7 @@ def slow_down(hub: str) -> None:
     """Have the Hub take some seconds for the model."""
     body = json.dumps({"delay_s": 0.05, "chunk_bytes": 256 * 1024}).encode()
     request = urllib.request.Request(f"{hub}/_knobs", body, {"Content-Type": "application/json"})  # noqa: S310 - http
-    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - http
+    urllib.request.urlopen(request, timeout=60).close()  # noqa: S310 - http
 
 
 def test_a_model_that_is_not_here_is_downloaded_first(

@@ -17,7 +17,7 @@ LIMIT = 64
 
 
 def connect(daemon: RunningDaemon) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", daemon.endpoint.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", daemon.endpoint.port), timeout=60)
 
 
 def ask(daemon: RunningDaemon) -> int:

@@ -243,7 +243,7 @@ async def test_attempts_are_counted_across_restarts(home: Home) -> None:
 
     home.launcher.script = script
     job_id = await home.jobs.submit(order_of("a"))
-    await until(lambda: home.launcher.worker.running == 1)
+    await until(lambda: len(home.prompts) == 2 and home.launcher.worker.running == 1)
     await home.restart()
     report = await home.result(job_id)
     assert report.tasks[0].error == "died"
@@ -272,8 +272,7 @@ async def test_an_interrupted_task_runs_again_after_a_while(
     monkeypatch.setattr("puna.jobs.execution._RETRY_AFTER_S", 0.05)
     home.launcher.script = script
     job_id = await home.jobs.submit(order_of("a"))
-    await until(lambda: bool(home.prompts) and home.launcher.worker.running == 0)
-    await asyncio.sleep(0.02)
+    await until(lambda: bool(home.prompts) and home.jobs.figures.running_tasks == 0)
     assert home.prompts == ["a"]
     assert not home.disk.ends
     home.launcher.script = Script()
@@ -284,7 +283,7 @@ async def test_an_interrupted_task_runs_again_after_a_while(
 async def test_a_stop_leaves_what_has_not_ended_for_the_next_start(home: Home) -> None:
     home.launcher.script = lambda request: STALLED if text_of(request) in "cd" else Script()
     job_id = await home.jobs.submit(order_of(*"abcd"))
-    await until(lambda: home.launcher.worker.running == 2 and len(home.prompts) == 4)
+    await until(lambda: len(home.disk.ends) == 2 and len(home.prompts) == 4)
     first = home.launcher.worker
     await home.stop()
     assert (first.aborted, first.running) == (2, 0)

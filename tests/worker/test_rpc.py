@@ -67,7 +67,7 @@ def test_a_server_that_never_greets_is_left(
     end = threading.Event()
 
     def wait(_: bytes) -> None:
-        end.wait(30)
+        end.wait(60)
 
     monkeypatch.setattr(rpc, "_GREETING_TIMEOUT_S", 0.05)
     answer(monkeypatch, wait)
