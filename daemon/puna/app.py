@@ -10,6 +10,7 @@ from aiohttp.web_protocol import RequestPayloadError
 from puna.api.aitextgen.routes import DIALECT as AITEXTGEN
 from puna.api.anthropic.routes import DIALECT as ANTHROPIC
 from puna.api.background import own_background_tasks
+from puna.api.body import BODIES_AT_ONCE, BODY_ROOM, BodyRoom
 from puna.api.context import CONTEXT, Context
 from puna.api.control.routes import CONTROL, METRICS
 from puna.api.description.publication import PUBLISHER, Publisher
@@ -76,6 +77,7 @@ def build_app(context: Context) -> web.Application:
     )
     app[CONTEXT] = context
     app[REGISTRY] = registry
+    app[BODY_ROOM] = BodyRoom(BODIES_AT_ONCE * settings.body_limit_bytes)
     app[POLLS] = Polls()
     app[WEBHOOKS] = context.webhooks
     app[PUBLISHER] = Publisher(DIALECTS, settings.open_dialects)

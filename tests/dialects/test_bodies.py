@@ -5,13 +5,13 @@ import gzip
 import io
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from fakes.running_daemon import RunningDaemon, run_daemon
+from fakes.running_daemon import RunningDaemon, run_daemon, until
 from puna.api import body as body_module
 from puna.config import Settings
 
@@ -44,7 +44,7 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]
 @pytest.fixture
 async def small(tmp_path: Path) -> AsyncIterator[RunningDaemon]:
     """A daemon with a limit that tests can pass quickly."""
-    async with run_daemon(tmp_path, settings=Settings(body_limit_bytes=LIMIT)) as running:
+    async with run_daemon(tmp_path, settings=Settings(body_limit_bytes=LIMIT, rate_limits="off")) as running:
         yield running
 
 
@@ -90,6 +90,34 @@ async def test_a_small_body_that_unpacks_into_a_large_one_is_refused(small: Runn
         assert len(packed) < LIMIT
         async with client.post("/generate", data=packed, headers={"Content-Encoding": "gzip"}) as answer:
             assert answer.status == 413
+
+
+async def test_large_bodies_have_a_bound_together_and_small_ones_always_room(
+    small: RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body_module, "SMALL_BODY_BYTES", 100)
+    body = b'{"prompt":"x"}'
+    large = body + b" " * (LIMIT - len(body))
+    head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {LIMIT}\r\n\r\n".encode()
+    room = small.app[body_module.BODY_ROOM]
+    async with AsyncExitStack() as stack:
+        for _ in range(body_module.BODIES_AT_ONCE):
+            _, writer = await stack.enter_async_context(connection(small))
+            writer.write(head + large[:-1])
+        await until(lambda: room.held_bytes == body_module.BODIES_AT_ONCE * (LIMIT - 1))
+        async with connection(small) as (reader, writer):
+            writer.write(head + large)
+            status, headers, answer = await read_answer(reader)
+        assert (status, headers["connection"], headers["retry-after"]) == (503, "close", "5")
+        assert "other large requests" in answer["detail"]
+        async with connection(small) as (reader, writer):
+            writer.write(head.replace(b"%d" % LIMIT, b"%d" % len(body)) + body)
+            assert (await read_answer(reader))[0] == 200
+    await until(lambda: room.held_bytes == 0)
+    async with connection(small) as (reader, writer):
+        writer.write(head + large)
+        assert (await read_answer(reader))[0] == 200
+    await until(lambda: room.held_bytes == 0)
 
 
 async def test_a_packed_body_is_read_and_a_damaged_one_refused(client: aiohttp.ClientSession) -> None:

@@ -25,6 +25,8 @@ class Exchange:
     """How many requests the daemon has begun, this one included."""
     early_body: bytes | None = None
     """The body, where it was read before the handler asks for it: it told whose request this is."""
+    held_body_bytes: int = 0
+    """What the body takes of `puna.api.body.BodyRoom`."""
     identity: Identity = NOBODY
     """Who sent it; set before the handler runs."""
     allowed_origin: str | None = None

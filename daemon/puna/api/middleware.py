@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from puna.api.access import AccessRules, Caller, admit, check_preflight, find_caller
-from puna.api.body import BodyStalledError, check_declared_length, read_body
+from puna.api.body import BODY_ROOM, BodyRoomError, BodyStalledError, check_declared_length, read_body
 from puna.api.claimants import names_of_fields
 from puna.api.context import Context, context_of
 from puna.api.dialect import Access
@@ -190,6 +190,7 @@ def _begin(request: web.Request, registry: Registry) -> Exchange:
 def _end(request: web.Request, exchange: Exchange, status: int) -> None:
     if status == CLIENT_LEFT and exchange.is_complete:
         status = 200
+    request.app[BODY_ROOM].leave(exchange)
     context_of(request).activity.end(exchange.dialect.name, status, exchange.usage)
     level = logging.DEBUG if _is_routine(exchange, status) else logging.INFO
     _access_log.log(level, "%s", _line(exchange, status))
@@ -224,7 +225,7 @@ def _error_response(exchange: Exchange, error: PunaError) -> web.Response:
     response = web.Response(
         body=reply.body, status=reply.status, headers=reply.headers, content_type="application/json"
     )
-    if isinstance(error, BodyTooLargeError | BodyStalledError):
+    if isinstance(error, BodyTooLargeError | BodyStalledError | BodyRoomError):
         response.force_close()
     return response
 
