@@ -217,7 +217,7 @@ async def test_connections_that_bring_nothing_are_given_up_with_longer_and_longe
 
 async def test_connections_that_bring_something_are_not_given_up(user: HubUser) -> None:
     user.hub.knobs.cut_after, user.hub.knobs.cuts_always = 300_000, True
-    path = await user.transfer(max_tries=1).fetch(wanted_file(), Watcher())
+    path = await user.transfer(max_tries=3).fetch(wanted_file(), Watcher())
     assert path.read_bytes() == CONTENT
 
 
