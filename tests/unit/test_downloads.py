@@ -360,6 +360,35 @@ async def test_who_leaves_at_any_moment_leaves_nothing_half_done(home: Home, rou
             assert (home.disk.running, home.disk.have) == ({}, {})
 
 
+async def test_a_file_whose_task_is_cancelled_before_it_begins_is_not_taken_for_running(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.files_at_once = 1
+    async with home.run() as service:
+        first = await service.submit(order_of("a"))
+        second = await service.submit(order_of("b"))
+        await until(lambda: "a" in home.disk.running)
+        writes = {state: asyncio.Event() for state in (DownloadState.PAUSED, DownloadState.QUEUED)}
+
+        async def write(job: Job) -> None:
+            if job.state in writes:
+                await writes[job.state].wait()
+
+        monkeypatch.setattr(service._journal, "write", write)
+        pausing = asyncio.create_task(service.pause(second.id))
+        resuming = asyncio.create_task(service.resume(second.id))
+        await settle()
+        # In one turn of the loop: the end of `a` begins `b`, and the pause cancels what runs of it.
+        home.disk.running["a"].set_result(None)
+        writes[DownloadState.PAUSED].set()
+        await settle()
+        writes[DownloadState.QUEUED].set()
+        await asyncio.gather(pausing, resuming)
+        await home.disk.let("b")
+        for each in (first, second):
+            assert (await ended(service, each.id)).state is DownloadState.DONE
+
+
 async def test_unknown_downloads_are_told(home: Home) -> None:
     async with home.run() as service:
         for method in (service.pause, service.resume, service.cancel):

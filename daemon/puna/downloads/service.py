@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +222,7 @@ class DownloadService:
             job.rate.note(self._clock(), job.received_bytes)
             task = asyncio.create_task(self._bring(job, file), name=f"download {file.order.name}")
             self._tasks[task] = job
-            task.add_done_callback(self._tasks.pop)
+            task.add_done_callback(partial(self._note_over, job, file))
             self._tell(job)
 
     async def _bring(self, job: Job, file: FileWork) -> None:
@@ -235,10 +236,13 @@ class DownloadService:
         except Exception:  # noqa: BLE001 - nobody awaits the task: the download has to say so
             _log.exception("download %s failed", job.id)
             await self._fail(job, "Something unexpected happened; `puna logs` tells more.")
-        finally:
-            file.is_running = False
-            self.note_doing(job, file, "")
-            self._begin_files()
+
+    def _note_over(self, job: Job, file: FileWork, task: asyncio.Task[None]) -> None:
+        """Let others have the place of a file's task, which may have been cancelled before it began."""
+        del self._tasks[task]
+        file.is_running = False
+        self.note_doing(job, file, "")
+        self._begin_files()
 
     def _note_whole(self, job: Job, file: FileWork, path: Path) -> None:
         file.is_done, file.done_bytes = True, file.size_bytes
