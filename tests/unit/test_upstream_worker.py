@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -40,6 +41,7 @@ from puna.domain.generation import (
 )
 from puna.domain.models import ModelKind
 from puna.domain.remote import RemoteModel
+from puna.engine.upstream import clock
 from puna.engine.upstream.key import KeySource
 from puna.engine.upstream.launcher import UpstreamLauncher
 from puna.engine.upstream.passage import note_passed
@@ -85,6 +87,19 @@ async def connect(engine: FakeEngine, tmp_path: Path) -> AsyncIterator[Connect]:
     yield connect
     for worker in workers:
         await worker.close()
+
+
+@pytest.fixture
+def leap(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let so many seconds pass at once, for the event loop too."""
+    monotonic, passed_s = time.monotonic, 0.0
+
+    def leap(seconds: float) -> None:
+        nonlocal passed_s
+        passed_s += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + passed_s)
+    return leap
 
 
 async def collect(worker: UpstreamWorker, request: GenerationRequest = REQUEST) -> list[GenerationEvent]:
@@ -254,12 +269,24 @@ async def test_an_engine_that_does_not_end_is_left(engine: FakeEngine, connect: 
     assert worker.status.busy_slots == 0
 
 
-async def test_an_engine_that_does_not_begin_is_given_up(engine: FakeEngine, connect: Connect) -> None:
-    worker = await connect(first_event_timeout_s=0.1, stall_timeout_s=60)
-    for answer in (says(then=stall), says(b": ping\n\n", then=stall)):
+async def test_an_engine_that_does_not_begin_is_given_up(
+    leap: Callable[[float], None], engine: FakeEngine, connect: Connect
+) -> None:
+    is_silent = asyncio.Event()
+
+    async def fall_silent(request: web.Request) -> None:
+        is_silent.set()
+        await stall(request)
+
+    worker = await connect(first_event_timeout_s=30, stall_timeout_s=60)
+    for answer in (says(then=fall_silent), says(b": ping\n\n", then=fall_silent)):
         engine.answers[CHAT] = answer
-        with pytest.raises(GenerationTimeoutError, match=r"big for 0\.1 s"):
-            await collect(worker)
+        is_silent.clear()
+        waiting = asyncio.create_task(collect(worker))
+        await until(is_silent.is_set)
+        leap(30)
+        with pytest.raises(GenerationTimeoutError, match="big for 30 s"):
+            await waiting
     await until(lambda: engine.left == 2)
 
 
@@ -297,10 +324,21 @@ async def test_a_caller_who_is_cancelled_before_the_answer_closes_the_request(
     assert worker.status.busy_slots == 0
 
 
-async def test_a_text_ends_when_its_time_is_up(engine: FakeEngine, connect: Connect) -> None:
+async def test_a_text_ends_when_its_time_is_up(
+    leap: Callable[[float], None], engine: FakeEngine, connect: Connect
+) -> None:
+    events: list[GenerationEvent] = []
+
+    async def read() -> None:
+        async for each in worker.generate(replace(REQUEST, max_time_s=30)):
+            events.append(each)  # noqa: PERF401 - what came so far counts
+
     worker = await connect()
     engine.answers[CHAT] = says(*HELLO[:2], then=stall)
-    events = await collect(worker, replace(REQUEST, max_time_s=0.1))
+    reading = asyncio.create_task(read())
+    await until(lambda: len(events) == 2)
+    leap(30)
+    await reading
     assert events[:-1] == [Started(0), TextDelta("Hello")]
     assert finished_in(events).reason is FinishReason.LENGTH
     await until(lambda: engine.left == 1)
@@ -308,6 +346,18 @@ async def test_a_text_ends_when_its_time_is_up(engine: FakeEngine, connect: Conn
     silent = await collect(worker, replace(REQUEST, max_time_s=0.05))
     assert silent[0] == Started(0)
     assert finished_in(silent).reason is FinishReason.LENGTH
+
+
+async def test_a_text_ends_in_time_where_timers_go_off_a_little_early(
+    engine: FakeEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, monotonic, tick_s = await connect(), time.monotonic, 1 / 64
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() // tick_s * tick_s)
+    monkeypatch.setattr(asyncio.get_running_loop(), "_clock_resolution", tick_s)
+    monkeypatch.setattr(clock, "_RESOLUTION_S", tick_s, raising=False)
+    engine.answers[CHAT] = says(then=stall)
+    events = await collect(worker, replace(REQUEST, max_time_s=3.2 * tick_s))
+    assert finished_in(events).reason is FinishReason.LENGTH
 
 
 async def test_no_more_requests_than_slots_reach_the_engine(engine: FakeEngine, connect: Connect) -> None:

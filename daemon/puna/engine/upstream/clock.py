@@ -5,6 +5,9 @@ import time
 from puna.domain.generation import Timing
 from puna.domain.remote import RemoteModel
 
+_RESOLUTION_S = time.get_clock_info("monotonic").resolution
+"""How much too early the event loop's timers may go off: some milliseconds on Windows."""
+
 
 class AnswerClock:
     """Made when a request comes; monotonic seconds."""
@@ -27,7 +30,9 @@ class AnswerClock:
     @property
     def is_over(self) -> bool:
         """Whether the request's own time is up, so that its text ends."""
-        return self._max_time_s is not None and time.monotonic() - self._admitted_s >= self._max_time_s
+        if self._max_time_s is None:
+            return False
+        return time.monotonic() - self._admitted_s + _RESOLUTION_S >= self._max_time_s
 
     @property
     def patience_s(self) -> float:
