@@ -3,15 +3,19 @@
 import asyncio
 import json
 import logging
+import socket
+import struct
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from fakes.running_daemon import ADMIN_TOKEN, RunningDaemon, until
-from fakes.scripted_model import Script, text_of
+from fakes.scripted_model import Script, ScriptedWorker, text_of
 from puna.api import streaming
 from puna.api.dialect import dialect_of_path
 from puna.api.middleware import CLIENT_LEFT
 from puna.app import DIALECTS
+from puna.domain.generation import GenerationEvent, GenerationRequest, Started, TextDelta
 
 REQUESTS = {
     "generate": ("/generate", {"prompt": "x"}),
@@ -55,12 +59,15 @@ async def send(
     daemon: RunningDaemon, path: str, body: object
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Send a request that no dialect refuses, and return its connection."""
-    encoded = json.dumps(body).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
-    writer.write(b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % path.encode())
-    writer.write(b"X-Api-Key: %s\r\n" % ADMIN_TOKEN.encode())
-    writer.write(b"Content-Length: %d\r\n\r\n" % len(encoded) + encoded)
+    writer.write(encode(path, body))
     return reader, writer
+
+
+def encode(path: str, body: object) -> bytes:
+    encoded = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {ADMIN_TOKEN}\r\n"
+    return f"{head}Content-Length: {len(encoded)}\r\n\r\n".encode() + encoded
 
 
 async def leave(writer: asyncio.StreamWriter, *, is_abrupt: bool = False) -> None:
@@ -104,6 +111,32 @@ async def test_a_client_that_leaves_frees_its_slots(
     assert caplog.messages[-1].endswith("(client left)")
 
 
+async def test_a_client_that_leaves_is_told_so_whatever_shows_it_first(
+    daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of events that come together, the first write after the departure fails before anything else tells of it."""
+    is_gone = asyncio.Event()
+
+    async def generate(_: ScriptedWorker, __: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
+        yield Started(5)
+        yield TextDelta("Hello")
+        await is_gone.wait()
+        while True:
+            yield TextDelta(" world")
+
+    monkeypatch.setattr(ScriptedWorker, "generate", generate)
+    loop, heard = asyncio.get_running_loop(), b""
+    with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+        client.sendall(encode("/generate", {"prompt": "x", "stream": True}))
+        client.setblocking(False)
+        while b"Hello" not in heard:
+            heard += await loop.sock_recv(client, 4096)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        is_gone.set()
+    await until(lambda: daemon.services.activity.open_requests == 0)
+    assert daemon.services.activity.answers == {("locallab", CLIENT_LEFT): 1}
+
+
 async def test_a_client_may_leave_right_after_the_end(
     daemon: RunningDaemon, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,6 +168,8 @@ async def test_a_client_that_does_not_read_is_given_up(
     _, writer = await send(daemon, "/generate", {"prompt": "x", "stream": True})
     # Nothing is read from this connection, so the buffers of both sides fill.
     await until(lambda: daemon.worker.aborted == 1)
+    await until(lambda: daemon.services.activity.open_requests == 0)
+    assert daemon.services.activity.answers == {("locallab", CLIENT_LEFT): 1}
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
     await leave(writer, is_abrupt=True)
 

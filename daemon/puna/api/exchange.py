@@ -34,6 +34,8 @@ class Exchange:
     usage: Usage = field(default_factory=Usage)
     is_complete: bool = False
     """Whether the last event of a stream was made: a client that leaves after it has all it wanted."""
+    has_left: bool = False
+    """Whether a stream could not be written any more: its client is gone, or does not read."""
     stream_error: PunaError | None = None
     """What ended a stream whose status was already sent."""
     _started: float = field(default_factory=time.monotonic)

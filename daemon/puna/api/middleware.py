@@ -188,8 +188,8 @@ def _begin(request: web.Request, registry: Registry) -> Exchange:
 
 
 def _end(request: web.Request, exchange: Exchange, status: int) -> None:
-    if status == CLIENT_LEFT and exchange.is_complete:
-        status = 200
+    if status == CLIENT_LEFT or exchange.has_left:
+        status = 200 if exchange.is_complete else CLIENT_LEFT
     request.app[BODY_ROOM].leave(exchange)
     context_of(request).activity.end(exchange.dialect.name, status, exchange.usage)
     level = logging.DEBUG if _is_routine(exchange, status) else logging.INFO

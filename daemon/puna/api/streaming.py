@@ -82,6 +82,7 @@ async def send_chunks(
             if not wire.is_open:
                 raise
             # The client is gone. aiohttp must not take this for a failure of ours.
+            exchange.has_left = True
             wire.response.force_close()
     return wire.response
 
