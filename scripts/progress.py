@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import re
 import subprocess
@@ -85,7 +86,7 @@ class _Status:
     def __init__(self, *, is_terminal: bool) -> None:
         self._is_terminal = is_terminal
         self._started = time.monotonic()
-        self._shown_at = 0.0
+        self._shown_at = -math.inf
         self._text = "preparing"
 
     def note(self, text: str | None) -> None:
