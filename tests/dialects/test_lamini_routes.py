@@ -14,6 +14,7 @@ from fakes.scripted_model import Script, ScriptedLauncher, text_of
 from fakes.trap_text import TRAP, TRAP_TEXT
 from puna.api.lamini import polls as limits
 from puna.api.lamini.polls import POLLS
+from puna.api.lamini.progress import Progress
 from puna.domain.constraint import JsonSchemaConstraint
 from puna.domain.generation import FinishReason, GenerationRequest, Priority
 from puna.errors import (
@@ -54,6 +55,11 @@ async def poll(client: aiohttp.ClientSession, path: str) -> list[dict[str, Any]]
         while not answers or not answers[-1] or None in answers[-1]["finish_reason"]:
             answers.append(await get(client, path))
     return answers
+
+
+def progresses(daemon: RunningDaemon) -> list[Progress]:
+    """Return how far the polled requests are."""
+    return [poll.progress for poll in daemon.app[POLLS]._polls.values()]
 
 
 async def test_a_prompt_gets_its_text(keyed: aiohttp.ClientSession, launcher: ScriptedLauncher) -> None:
@@ -151,7 +157,7 @@ async def test_a_polled_stream_shows_what_is_there_so_far(
     assert await get(keyed, nothing) == {}
     daemon.launcher.script = Script(is_stalled=True)
     begun = await submit(keyed, STREAM, ASK)
-    await until(lambda: daemon.worker.running == 2)
+    await until(lambda: "Hello world" in [progress.text_of(0) for progress in progresses(daemon)])
     assert await get(keyed, begun) == {"outputs": [{"output": "Hello world"}], "finish_reason": [None]}
 
 
@@ -162,7 +168,8 @@ async def test_a_batch_shows_the_finished_ones_from_the_front(
         deltas=(text_of(request),), is_stalled=text_of(request) == "c"
     )
     path = await submit(keyed, BATCH, ASK | {"prompt": ["a", "b", "c", "d"]})
-    await until(lambda: daemon.worker.running == 1)
+    (progress,) = progresses(daemon)
+    await until(lambda: [bool(each) for each in progress.completions] == [True, True, False, True])
     assert await get(keyed, path) == {
         "outputs": [{"output": "a"}, {"output": "b"}, None, None],
         "finish_reason": ["stop", "stop", None, None],
@@ -234,7 +241,7 @@ async def test_a_failure_is_told_to_who_polls(
 ) -> None:
     daemon.launcher.script = Script(failure=WorkerDiedError("The worker was killed by signal 9."))
     result = await submit(keyed, path, ASK)
-    await until(lambda: all(poll.progress.is_over for poll in daemon.app[POLLS]._polls.values()))
+    await until(lambda: all(progress.is_over for progress in progresses(daemon)))
     for _ in range(2):
         assert (await get(keyed, result, status=500))["detail"] == "The worker was killed by signal 9."
 
@@ -252,7 +259,8 @@ async def test_a_stream_whose_client_is_gone_frees_its_slot(
 ) -> None:
     monkeypatch.setattr(limits, "STREAM_PATIENCE_S", -1.0)
     path = await submit(keyed, STREAM, ASK)
-    await until(lambda: daemon.worker.aborted == 1)
+    await until(lambda: all(progress.is_over for progress in progresses(daemon)))
+    assert daemon.worker.aborted == 1
     assert "Nobody asked" in (await get(keyed, path, status=404))["detail"]
 
 

@@ -1,5 +1,6 @@
 """ModelStudio over HTTP: who may, what is taken, and what is told."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -76,7 +77,9 @@ async def test_a_job_is_created_and_its_results_come_in_order(daemon: RunningDae
 async def test_a_job_in_the_middle_tells_how_far_it_is(daemon: RunningDaemon, caller: Caller) -> None:
     daemon.launcher.script = lambda request: STALLED if text_of(request) == "slow" else Script()
     job_id = (await caller.submit(job("quick", "slow")))["job_id"]
-    report = await caller.look(job_id)
+    async with asyncio.timeout(60):
+        while not (report := await caller.look(job_id))["completed_tasks"]:
+            pass
     assert (report["job_status"], report["completed_tasks"]) == ("processing", 1)
     assert report["results"][1] == {"task_index": 1, "status": "processing", "result": None, "error": None}
 
@@ -219,14 +222,17 @@ async def test_the_admin_is_told_of_an_organisation_that_does_not_exist(daemon: 
     assert "org_nobody" in answer["detail"]
 
 
-async def test_a_job_can_be_cancelled(daemon: RunningDaemon, caller: Caller) -> None:
+async def test_a_job_can_be_cancelled(
+    daemon: RunningDaemon, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("puna.jobs.service._CANCEL_WAIT_S", 60)
     daemon.launcher.script = STALLED
     job_id = (await caller.submit(job("a", "b")))["job_id"]
     await until(lambda: daemon.worker.running == 2)
     async with caller.client.delete(f"{caller.path}/{job_id}") as answer:
         report = await answer.json()
     assert (answer.status, report["job_status"], report["completed_tasks"]) == (200, "canceled", 2)
-    assert (daemon.worker.running, daemon.worker.aborted) == (0, 2)
+    await until(lambda: (daemon.worker.running, daemon.worker.aborted) == (0, 2))
 
 
 async def test_bounds_are_told_with_a_time_to_come_again(tmp_path: Any) -> None:
@@ -247,8 +253,9 @@ async def test_bounds_are_told_with_a_time_to_come_again(tmp_path: Any) -> None:
     ("is_broken", "word", "task_word"), [(False, "FINISHED", "FINISHED"), (True, "FAILED", "FAILED")]
 )
 async def test_an_organisation_of_the_other_edition_gets_its_words(
-    tmp_path: Any, is_broken: bool, word: str, task_word: str
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, is_broken: bool, word: str, task_word: str
 ) -> None:
+    monkeypatch.setattr("puna.jobs.service._CANCEL_WAIT_S", 60)
     async with run_daemon(tmp_path) as first:
         organisation = first.services.keys.default_organisation.id
     settings = Settings(ionos_organisations=(organisation,), rate_limits="off")

@@ -9,14 +9,16 @@ import importlib.util
 import json
 import shutil
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from fakes.asking import get, post
-from fakes.running_daemon import RunningDaemon
+from fakes.running_daemon import RunningDaemon, run_daemon
 from fakes.scripted_model import Script, text_of
+from puna.config import Settings
 
 DOCUMENT = (Path(__file__).parent / "modelstudio_examples.txt").read_text("utf-8")
 ANSWER = "It's fine, \u00e9 and \U0001f999."
@@ -84,6 +86,13 @@ class Reader:
         path = f"/api/v1/organizations/{self.organisation}/generate"
         answer: dict[str, str] = await post(client, path, json.loads(self.fill_in(example)), status)
         return answer
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[RunningDaemon]:
+    """One that lets who asks once wait until the job is done, however slow the disk is."""
+    async with run_daemon(tmp_path, settings=Settings(rate_limits="off", job_wait_s=60)) as running:
+        yield running
 
 
 @pytest.fixture

@@ -61,6 +61,6 @@ def test_a_great_many_calls_take_no_great_time(way: str) -> None:
         told(f"c{number}" if way == "id" else None, f"f{number}" if way == "name" else None)
         for number in numbers
     ]
-    began = time.monotonic()
+    began_s = time.thread_time()  # other programs may be busy
     assert [call_id for call_id, _ in answered(calls, *answers)] == [f"c{number}" for number in numbers]
-    assert time.monotonic() - began < 20, "each answer must not look at all calls: that took a minute"
+    assert time.thread_time() - began_s < 20, "each answer must not look at all calls: that took a minute"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 60.0
 _ARGUMENT = re.compile(r'"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^\s"]+)')
 
 

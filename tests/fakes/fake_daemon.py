@@ -71,10 +71,11 @@ def _serve(paths: Paths) -> int:
     with HTTPServer(("127.0.0.1", 0), _Control) as server:
         _Control.endpoint = _endpoint(server.server_port)
         write_endpoint(paths, _Control.endpoint)
+        is_deaf = "--deaf" in sys.argv
+        if is_deaf and sys.platform != "win32":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("ready", flush=True)
-        if "--deaf" in sys.argv:
-            if sys.platform != "win32":
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if is_deaf:
             threading.Event().wait()
         server.serve_forever(poll_interval=0.02)
     remove_endpoint(paths)

@@ -80,12 +80,12 @@ async def hub_user(
     endpoint: str | None = None,
     is_offline: bool = False,
 ) -> AsyncIterator[HubUser]:
-    """Run a Hub with one repository, and put together what asks it."""
+    """Run a Hub with one repository, and put together what asks it. Each failure of it is a moment ago."""
     async with run_fake_hub() as hub:
         hub.add(REPO, {"README.md": b"# A llama\n", FILE: CONTENT}, downloads=10)
         environ: dict[str, str] = {}
         tokens = TokenSource(folder / "token", folder / "secrets.json", environ)
-        reachability = Reachability(is_offline=is_offline)
+        reachability = Reachability(is_offline=is_offline, clock=lambda: 0.0)
         client = HubClient(endpoint or hub.url, tokens, reachability, time_limit_s=time_limit_s)
         http = HubHttp(client.endpoint, client.read_token, stall_s=stall_s)
         try:

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 
 import msgspec
-import psutil
 
 from puna.domain.datasets import DatasetFormat, DatasetReport
 from puna.finetune.datasets.inspection import inspect_dataset
 from puna.finetune.datasets.opening import read_samples
 from puna.finetune.datasets.splitting import Part, SplitRule, plan_split
+from puna.trainer.peak_memory import peak_memory
 
 ROWS = 99_000
 _CHUNK_BYTES = 65536
@@ -30,22 +30,12 @@ class Measured(msgspec.Struct):
 def main() -> None:
     """Measure, and print the result as JSON."""
     inspect_dataset([b"text,label\na,b\n"], name="a.csv")
-    before = peak_bytes()
+    before = peak_memory()
     csv = inspect_dataset(in_chunks(csv_rows()), name="a.csv")
     jsonl = inspect_dataset(in_chunks(conversations()), name="a.jsonl")
     held_out = count_held_out(lambda: in_chunks(csv_rows()))
-    measured = Measured(csv, jsonl, held_out, peak_bytes() - before)
+    measured = Measured(csv, jsonl, held_out, peak_memory() - before)
     sys.stdout.buffer.write(msgspec.json.encode(measured))
-
-
-def peak_bytes() -> int:
-    """Return the most memory that this process has had so far."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def csv_rows() -> Iterator[bytes]:

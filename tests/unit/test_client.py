@@ -118,10 +118,11 @@ def test_a_later_daemon_on_the_same_port_is_not_the_one() -> None:
 
 
 def test_a_closed_port_is_not_running() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    with pytest.raises(NotRunningError, match=f"Nothing answers at http://localhost:{port}"):
-        ControlClient(endpoint_at(port)).status()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port: int = closed.getsockname()[1]
+        with pytest.raises(NotRunningError, match=f"Nothing answers at http://localhost:{port}"):
+            ControlClient(endpoint_at(port)).status()
 
 
 def test_a_program_that_never_answers_is_given_up() -> None:

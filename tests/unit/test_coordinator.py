@@ -11,6 +11,7 @@ import pytest
 from fakes.boundless_memory import BoundlessMemory
 from fakes.fake_worker import LOADED
 from fakes.text_only import TextOnly
+from fakes.virtual_time import run_virtually
 from puna.domain.generation import (
     Finished,
     FinishReason,
@@ -119,7 +120,6 @@ def build(
     default: str | None = "d",
     limit: int = 2,
     queue_limit: int = 10,
-    room_timeout_s: float = 600.0,
 ) -> Coordinator:
     return Coordinator(
         FixedCatalogue(),
@@ -128,7 +128,7 @@ def build(
         default_model=default,
         max_loaded_models=limit,
         queue_limit=queue_limit,
-        room_timeout_s=room_timeout_s,
+        room_timeout_s=600.0,
     )
 
 
@@ -201,16 +201,19 @@ async def test_whoever_needs_the_room_of_busy_models_waits_for_the_first_to_end(
         assert loaded_ids(coordinator) == {"a", "c"}
 
 
-async def test_waiting_for_room_has_an_end_that_names_what_is_in_the_way(launcher: RecordingLauncher) -> None:
-    coordinator = build(launcher, room_timeout_s=0.05)
-    async with coordinator.acquire("a"), coordinator.acquire("b"):
-        with pytest.raises(
-            OverloadedError, match=r"c found no room .* because a and b were in use"
-        ) as caught:
-            await use(coordinator, "c")
-        assert caught.value.retry_after_s
-    assert await use(coordinator, "b") == "b"
-    assert loaded_ids(coordinator) == {"a", "b"}
+def test_waiting_for_room_has_an_end_that_names_what_is_in_the_way(launcher: RecordingLauncher) -> None:
+    async def main() -> None:
+        coordinator = build(launcher)
+        async with coordinator.acquire("a"), coordinator.acquire("b"):
+            with pytest.raises(
+                OverloadedError, match=r"c found no room .* because a and b were in use"
+            ) as caught:
+                await use(coordinator, "c")
+            assert caught.value.retry_after_s
+        assert await use(coordinator, "b") == "b"
+        assert loaded_ids(coordinator) == {"a", "b"}
+
+    run_virtually(main())
 
 
 async def test_a_model_that_fails_to_load_leaves_the_earlier_one_in_place(

@@ -107,7 +107,10 @@ async def test_a_hub_that_refuses_or_says_nothing_is_told_in_time() -> None:
         port = silent.getsockname()[1]
         state = await look_at_hub(f"http://127.0.0.1:{port}", is_offline=False, timeout_s=0.2)
         assert state.error in ("no answer in time", "no answer within 0 s", "no answer within 0.2 s")
-    state = await look_at_hub(f"http://127.0.0.1:{port}", is_offline=False, timeout_s=60)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        state = await look_at_hub(f"http://127.0.0.1:{port}", is_offline=False, timeout_s=60)
     assert state.error == "the connection was refused"
 
 

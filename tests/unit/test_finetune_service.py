@@ -47,7 +47,7 @@ from puna.errors import (
 )
 from puna.finetune import course, service
 
-WAITING = 30.0
+WAITING = 60.0
 
 
 def stuck() -> ScriptedTrainer:

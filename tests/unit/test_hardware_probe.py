@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -132,6 +133,15 @@ def python(code: str) -> Sequence[str]:
     return [sys.executable, "-c", code]
 
 
+def children_with(code: str) -> list[int]:
+    """Return the children of this process that run this; what other tests left of theirs may have ended."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            found += [child.pid] if child.cmdline()[-1:] == [code] else []
+    return found
+
+
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(DAEMON)}
 
 
@@ -178,18 +188,18 @@ async def test_a_child_that_hangs_is_ended() -> None:
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(100)"
     with pytest.raises(EngineUnusableError, match=r"did not say within 0.3 s .* graphics driver may hang"):
         await probe(command=python(code), timeout_s=0.3)
-    assert not [child for child in psutil.Process().children() if child.cmdline()[-1:] == [code]]
+    assert not children_with(code)
 
 
 async def test_a_look_that_is_given_up_leaves_no_child() -> None:
     code = "import time; time.sleep(101)"
     looking = asyncio.create_task(probe(command=python(code)))
     async with asyncio.timeout(60):
-        while not [child for child in psutil.Process().children() if child.cmdline()[-1:] == [code]]:
+        while not children_with(code):
             await asyncio.sleep(0.01)
     looking.cancel()
     await asyncio.wait([looking])
-    assert not [child for child in psutil.Process().children() if child.cmdline()[-1:] == [code]]
+    assert not children_with(code)
 
 
 async def test_a_program_that_is_not_there_is_said() -> None:

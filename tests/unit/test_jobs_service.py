@@ -329,7 +329,7 @@ async def test_a_job_that_is_nearly_done_is_waited_for_and_a_long_one_is_not(hom
     home.launcher.gate.clear()
     short = await home.jobs.submit(order_of("a"))
     long = await home.jobs.submit(order_of(*map(str, range(50))))
-    asking = asyncio.create_task(home.jobs.report("org_a", short, wait_s=5))
+    asking = asyncio.create_task(home.jobs.report("org_a", short, wait_s=60))
     assert (await home.jobs.report("org_a", long, wait_s=600)).state is JobState.OPEN
     assert (await home.jobs.report("org_a", short, wait_s=0.01)).state is JobState.OPEN
     home.launcher.gate.set()

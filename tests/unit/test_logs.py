@@ -116,10 +116,12 @@ def test_warnings_of_the_interpreter_are_logged(tmp_path: Path) -> None:
 
 def test_logging_is_as_before_afterwards(tmp_path: Path) -> None:
     root, own = logging.getLogger(), logging.getLogger("puna")
-    before = (root.handlers[:], root.level, own.level, threading.active_count())
+    before, threads = (root.handlers[:], root.level, own.level), set(threading.enumerate())
     with log_in(tmp_path, level="error"):
         assert root.handlers != before[0]
-    assert (root.handlers[:], root.level, own.level, threading.active_count()) == before
+        assert set(threading.enumerate()) - threads
+    assert (root.handlers[:], root.level, own.level) == before
+    assert not set(threading.enumerate()) - threads
 
 
 def test_the_file_is_rotated_and_few_are_kept(tmp_path: Path) -> None:
