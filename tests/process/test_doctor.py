@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from process.conftest import StartDaemon, environment
+from process.conftest import StartDaemon, environment, wait_until
+from puna.client import ControlClient
 from puna.launch import child_command
 
 Doctor = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -105,6 +106,10 @@ def test_neither_the_daemon_nor_the_command_loads_llama_cpp(
 ) -> None:
     """The daemon answers for the hardware from what a child told, and the child is gone."""
     daemon = start_daemon("--no-load-on-start")
+    look = ControlClient(daemon.endpoint, 60.0).hardware
+    wait_until(
+        lambda: look().llama is not None
+    )  # a daemon that is asked does not wait long for the first look
     report = told(doctor("--json"))
     assert report["hardware"]["llama"]["backends"]
     if sys.platform == "linux":

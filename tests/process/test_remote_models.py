@@ -14,7 +14,6 @@ import aiohttp
 import pytest
 
 from process.conftest import RunningDaemon, environment, wait_until
-from puna.client import ControlClient
 from puna.instance import read_endpoint
 from puna.paths import Paths
 
@@ -62,10 +61,10 @@ def serving(home: Path, *flags: str, **variables: str) -> Iterator[RunningDaemon
         wait_until(lambda: _answers(process, paths))
         endpoint = read_endpoint(paths.endpoint_file)
         assert endpoint is not None
-        yield RunningDaemon(process, endpoint, paths)
+        daemon = RunningDaemon(process, endpoint, paths)
+        yield daemon
         if process.poll() is None:
-            ControlClient(endpoint).shutdown()
-            assert process.wait(60) == 0
+            assert daemon.stop() == 0
     finally:
         process.kill()
         process.wait()

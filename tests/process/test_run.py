@@ -284,9 +284,9 @@ def hub(tmp_path: Path) -> Iterator[str]:
         process.kill()
 
 
-def slow_down(hub: str) -> None:
-    """Have the Hub take some seconds for the model."""
-    body = json.dumps({"delay_s": 0.05, "chunk_bytes": 256 * 1024}).encode()
+def pace(hub: str, delay_s: float) -> None:
+    """Have the Hub wait so long before each of the 24 pieces in which it sends the model."""
+    body = json.dumps({"delay_s": delay_s, "chunk_bytes": 256 * 1024}).encode()
     request = urllib.request.Request(f"{hub}/_knobs", body, {"Content-Type": "application/json"})  # noqa: S310 - http
     urllib.request.urlopen(request, timeout=60).close()  # noqa: S310 - http
 
@@ -295,9 +295,10 @@ def test_a_model_that_is_not_here_is_downloaded_first(
     start_daemon: StartDaemon, hub: str, tmp_path: Path
 ) -> None:
     start_daemon("--no-load-on-start", "--hub-endpoint", hub)
-    slow_down(hub)
+    pace(hub, 0.4)
     with PseudoTerminal([*PUNA, "run", "acme/demo-GGUF"], environment(tmp_path)) as terminal:
         terminal.wait_for(lambda text: "acme/demo-GGUF:Q8_0" in text and "/6.0 MB" in text)
+        pace(hub, 0)
         terminal.wait_for(">>>")
         terminal.type(f"Hello{ENTER}")
         terminal.wait_for(lambda text: prompts(text) == 2)
@@ -312,13 +313,24 @@ def test_ctrl_c_pauses_a_download_and_the_next_run_goes_on(
     start_daemon: StartDaemon, hub: str, tmp_path: Path
 ) -> None:
     start_daemon("--no-load-on-start", "--hub-endpoint", hub)
-    slow_down(hub)
+    pace(hub, 0.4)
     with PseudoTerminal([*PUNA, "run", "acme/demo-GGUF", "Hello"], environment(tmp_path)) as terminal:
         terminal.wait_for("/6.0 MB")
         terminal.type(CTRL_C)
         assert terminal.wait_for_end() == 130
         assert "The download is paused" in terminal.text
+    pace(hub, 0)
     assert run(tmp_path, "run", "acme/demo-GGUF", "Hello").returncode == 0
+
+
+COMPLETE = (
+    sys.executable,
+    "-P",
+    "-c",
+    "import sys; from puna import __main__; from puna.cli import model_names; "
+    "model_names._TIMEOUT_S = 60.0; sys.exit(__main__.main())",
+)
+"""A command line that waits for the daemon's answer, however busy the machine is."""
 
 
 def complete(home: Path, line: str, shell: str = "bash", **variables: str) -> str:
@@ -332,7 +344,7 @@ def complete(home: Path, line: str, shell: str = "bash", **variables: str) -> st
         "_TYPER_COMPLETE_WORD_TO_COMPLETE": words[-1],
     }
     ended = subprocess.run(
-        PUNA,
+        COMPLETE,
         env={**environment(home), **environ, **variables},
         capture_output=True,
         text=True,
