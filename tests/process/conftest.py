@@ -27,6 +27,8 @@ class RunningDaemon:
     process: subprocess.Popen[str]
     endpoint: Endpoint
     paths: Paths
+    output: Path | None = None
+    """What it prints, where that is kept."""
 
     @property
     def url(self) -> str:
@@ -79,18 +81,21 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
 
     def start(*flags: str) -> RunningDaemon:
         paths = Paths.under(tmp_path)
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "puna", "serve", "--port", "0", *flags],
-            env=environment(tmp_path),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        # Not a pipe: one that nobody reads is full one day, and the daemon stands still.
+        output = tmp_path / f"output-{len(processes)}.txt"
+        with output.open("wb") as stdout:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "puna", "serve", "--port", "0", *flags],
+                env=environment(tmp_path),
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         processes.append(process)
-        wait_until(lambda: _is_of(process, read_endpoint(paths.endpoint_file)), _START_TIMEOUT_S)
+        wait_until(lambda: _is_of(process, read_endpoint(paths.endpoint_file), output), _START_TIMEOUT_S)
         endpoint = read_endpoint(paths.endpoint_file)
         assert endpoint is not None
-        daemon = RunningDaemon(process, endpoint, paths)
+        daemon = RunningDaemon(process, endpoint, paths, output)
         started.append(daemon)
         return daemon
 
@@ -102,16 +107,13 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
     for process in processes:
         process.kill()
         process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
     _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive, "a worker outlived its daemon"
 
 
-def _is_of(process: subprocess.Popen[str], endpoint: Endpoint | None) -> bool:
+def _is_of(process: subprocess.Popen[str], endpoint: Endpoint | None, output: Path) -> bool:
     if process.poll() is not None:
-        assert process.stdout is not None
-        raise AssertionError(f"the daemon ended with {process.returncode}: {process.stdout.read()}")
+        raise AssertionError(f"the daemon ended with {process.returncode}: {output.read_text()}")
     return endpoint is not None and endpoint.pid == process.pid
 
 

@@ -41,9 +41,8 @@ def status_of(url: str, secret: str | None = None, body: bytes | None = None) ->
 def printed_key(daemon: RunningDaemon) -> str | None:
     """Stop the daemon and return the key that it printed."""
     assert daemon.stop() == 0
-    assert daemon.process.stdout is not None
-    printed = daemon.process.stdout.read()
-    keys = [word for word in printed.split() if word.startswith("puna_")]
+    assert daemon.output is not None
+    keys = [word for word in daemon.output.read_text().split() if word.startswith("puna_")]
     assert len(keys) <= 1
     return keys[0] if keys else None
 

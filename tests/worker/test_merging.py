@@ -93,7 +93,12 @@ async def export(tmp_path: Path) -> AsyncIterator[Export]:
 
 
 def find_mergers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "puna.merging" in " ".join(child.cmdline())]
+    """Return the children that are mergers; what has just ended in another test has no command line any more."""
+    return [
+        each
+        for each in psutil.process_iter(["ppid", "cmdline"])
+        if each.info["ppid"] == os.getpid() and "puna.merging" in " ".join(each.info["cmdline"] or ())
+    ]
 
 
 def entry(path: Path) -> ModelEntry:

@@ -18,6 +18,8 @@ FindDaemon = Callable[[], Endpoint]
 """Returns where the daemon answers, and starts one where none runs. Raises `PunaError`."""
 _NOT_FOUND = 404
 _LOAD_TIMEOUT_S = 3600.0
+_GLANCE_S = 1.0
+"""For what is only shown while something else is waited for."""
 
 
 class KnownModel(Struct, frozen=True):
@@ -85,16 +87,16 @@ class ChatDaemon:
             raise
         return True
 
-    def resident(self, name: str) -> LoadingModel | None:
+    def resident(self, name: str, timeout_s: float = 10.0) -> LoadingModel | None:
         """Return the model of a name where it is in memory, or the one that is being loaded."""
-        models = ask(self._find(), "GET", "/puna/v1/status", _Status, timeout_s=1.0).models
+        models = ask(self._find(), "GET", "/puna/v1/status", _Status, timeout_s=timeout_s).models
         found = [model for model in models if model.id == name]
         return next(iter(found or [model for model in models if model.state == "loading"]), None)
 
     def waiting_for(self, name: str) -> str:
         """Return what keeps an answer of a model, for the user; never raises."""
         try:
-            model = self.resident(name)
+            model = self.resident(name, timeout_s=_GLANCE_S)
         except PunaError:
             model = None
         if model is not None and model.state == "loading":
