@@ -191,6 +191,43 @@ async def test_a_child_that_hangs_is_ended() -> None:
     assert not children_with(code)
 
 
+async def test_a_child_that_a_kill_does_not_reach_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck:
+        """Waits for a driver, inside the system."""
+
+        returncode = None
+        kills = 0
+
+        @property
+        def stdin(self) -> "Stuck":
+            return self
+
+        stdout = stderr = stdin
+
+        def close(self) -> None:
+            pass
+
+        def kill(self) -> None:
+            self.kills += 1
+
+        async def wait(self) -> None:
+            await asyncio.Event().wait()
+
+        read = wait
+
+    stuck = Stuck()
+
+    async def start(*_: object, **__: object) -> Stuck:
+        return stuck
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+    monkeypatch.setattr(probe_module, "_KILLED_GRACE_S", 0.01, raising=False)
+    async with asyncio.timeout(60):
+        with pytest.raises(EngineUnusableError, match="graphics driver may hang"):
+            await probe(timeout_s=0.01)
+    assert stuck.kills == 1
+
+
 async def test_a_look_that_is_given_up_leaves_no_child() -> None:
     code = "import time; time.sleep(101)"
     looking = asyncio.create_task(probe(command=python(code)))

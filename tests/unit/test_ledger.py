@@ -1,6 +1,7 @@
 """The book of memory."""
 
 import pytest
+from msgspec.structs import replace
 
 from puna.domain.memory import CPU, DeviceNeed, LoadPlan
 from puna.residency.ledger import ClaimExceedsRoomError, Ledger, Reading, add, fits, reserve_of, subtract
@@ -117,3 +118,34 @@ def test_rooms_add_up() -> None:
     assert fits({CPU: 7}, rooms)
     assert fits({CPU: 7, "CUDA1": 0}, rooms)
     assert not fits({CPU: 7, "CUDA1": 1}, rooms)
+
+
+def test_a_look_from_before_a_claim_ended_is_left() -> None:
+    now_s = 10.0
+    ledger = Ledger(lambda: now_s)
+    ledger.observe([main_memory(free_gib=16), gpu(free_gib=24)])
+    whole = ledger.rooms
+    number = ledger.claim(plan(cpu=5, gpu=10))
+    ledger.settle(number)
+    now_s = 20.0
+    ledger.release(number)
+    for since_s, others_gib in ((5.0, 0), (20.0, 0), (21.0, 10)):
+        ledger.observe(
+            [replace(each, since_s=since_s) for each in (main_memory(free_gib=6), gpu(free_gib=14))]
+        )
+        assert ledger.rooms == {device: size - others_gib * GIB for device, size in whole.items()}
+
+
+def test_while_a_worker_ends_what_is_free_says_nothing_of_others() -> None:
+    ledger = Ledger()
+    ledger.observe([main_memory(free_gib=10), gpu(free_gib=20)])
+    whole = ledger.rooms
+    number = ledger.claim(plan(cpu=3, gpu=10))
+    ledger.settle(number)
+    ledger.note_leaving(number)
+    ledger.observe([main_memory(free_gib=7, ours_gib=0), gpu(free_gib=20)])
+    ledger.release(number)
+    assert ledger.rooms == whole
+    ledger.note_leaving(number)
+    ledger.observe([main_memory(free_gib=9)])
+    assert ledger.rooms == {**whole, CPU: whole[CPU] - GIB}, "one that is gone holds up nothing"

@@ -5,6 +5,8 @@ neither loads llama.cpp, and a driver that crashes takes only the child along.
 """
 
 import asyncio
+import contextlib
+import math
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,6 +22,8 @@ from puna.hardware.installing import rebuild_command
 
 TIMEOUT_S = 30.0
 """The first look at a GPU after the machine's start may take seconds: drivers wake up, kernels are compiled."""
+_KILLED_GRACE_S = 10.0
+"""A kill may never come to a child that waits for a driver."""
 _ILLEGAL_INSTRUCTION = frozenset({-4, 0xC000001D, 0xC000001D - (1 << 32)})
 """Exit codes of a program that uses what the processor does not have, on POSIX and on Windows."""
 
@@ -33,7 +37,8 @@ async def probe(
     """Start a child, take what it found, and see to its end.
 
     Raises `EngineUnusableError` with the child's last words when llama.cpp cannot be loaded, crashes or hangs;
-    no child is left behind then, nor on cancellation. Takes some 0.2 s without a GPU, about a second with one.
+    no child is left behind then, nor on cancellation, unless even a kill does not end it. Takes some 0.2 s without
+    a GPU, about a second with one.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -84,7 +89,9 @@ def _describe_failure(code: int, output: str) -> str:
 async def _end(process: Process) -> None:
     if process.returncode is None:
         process.kill()
-    await process.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_KILLED_GRACE_S):
+            await process.wait()
     assert process.stdin is not None
     process.stdin.close()
 
@@ -107,6 +114,8 @@ class LlamaProbe:
         self._at_s = 0.0
         self.known: LlamaBuild | None = None
         """None until a look succeeded."""
+        self.since_s = -math.inf
+        """When the look began that found what is known, by the clock."""
         self.error: str | None = None
         """Why the last look failed; None where it did not."""
 
@@ -144,9 +153,10 @@ class LlamaProbe:
         return self._looking
 
     async def _run(self) -> LlamaBuild:
+        began_s = self._clock()
         try:
             self.known, self.error = await self._look(), None
-            self._at_s = self._clock()
+            self._at_s, self.since_s = self._clock(), began_s
         except EngineUnusableError as error:
             self.error = error.message
             raise

@@ -239,8 +239,7 @@ class Coordinator:
         if ticket in place.tickets:
             place.tickets.remove(ticket)
         if ticket.is_granted:
-            place.leases -= 1
-            self._let_rest(place, None)
+            self._give_back(place, None)
         self.settle()
 
     def _lose_patience(self, place: Place, ticket: Ticket) -> None:
@@ -379,8 +378,10 @@ class Coordinator:
 
     async def _look_again(self) -> None:
         """A worker is gone: see what memory there is now, and who may use it."""
-        if not self._is_closed:
-            self._ledger.observe(await self._memory.read())
+        try:
+            if not self._is_closed:
+                self._ledger.observe(await self._memory.read())
+        finally:
             self.settle()
 
     async def _free(self, place: Place) -> None:
@@ -392,8 +393,7 @@ class Coordinator:
         if place.seat is not None:
             self._departures.announce(place.seat)
         if place.bringing is not None:
-            place.bringing.cancel()
-            await asyncio.wait([place.bringing])
+            await self._departures.cancel(place.bringing)
         if place.seat is not None:
             seat, place.seat = place.seat, None
             await self._departures.close(seat, place.entry.id)

@@ -22,8 +22,9 @@ class Departures:
         return [seat.claim for seat in self._seats if seat.plan.takes_place]
 
     def announce(self, seat: Seat) -> None:
-        """Count a seat as leaving, whose load is about to be cancelled."""
+        """Count a seat as leaving, whose worker or load is about to be ended."""
         self._seats.add(seat)
+        self._ledger.note_leaving(seat.claim_number)
 
     def drop(self, seat: Seat) -> None:
         """Give back the claim of a seat that never had a worker, or has it no more. Idempotent."""
@@ -34,16 +35,25 @@ class Departures:
         """End a worker in the background: nobody waits for it."""
         self._begin(seat, name)
 
+    async def cancel(self, load: asyncio.Task[None]) -> None:
+        """End a load, and return when it has left nothing behind."""
+        load.cancel()
+        self._remember(load)
+        await asyncio.wait([load])
+
     async def close(self, seat: Seat, name: str) -> None:
         """End a worker, and return when it is gone. Who is cancelled meanwhile leaves that to the background."""
         await asyncio.shield(self._begin(seat, name))
 
     def _begin(self, seat: Seat, name: str) -> asyncio.Task[None]:
-        self._seats.add(seat)
+        self.announce(seat)
         task = asyncio.create_task(self._close(seat), name=f"free {name}")
+        self._remember(task)
+        return task
+
+    def _remember(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _close(self, seat: Seat) -> None:
         try:
@@ -56,5 +66,6 @@ class Departures:
         await self._after()
 
     async def wait(self) -> None:
-        """Return when all that was begun in the background is over."""
-        await asyncio.gather(*self._tasks)
+        """Return when all that was begun in the background is over, well or not."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)

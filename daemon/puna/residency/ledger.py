@@ -10,7 +10,9 @@ cache shares them), compute buffers and the process. Weights that the system map
 counted too: a model whose weights are read from the disk for each token is of no use.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
 from msgspec import Struct
@@ -37,6 +39,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     """What programs could take now; files that are only cached count as free."""
     ours_bytes: int | None = None
     """What Puna's workers hold of what is not free; None where that cannot be seen, as on GPUs."""
+    since_s: float = math.inf
+    """When the look at it began, by the ledger's clock; without end for one of this very moment."""
 
 
 class ClaimExceedsRoomError(Exception):
@@ -46,26 +50,36 @@ class ClaimExceedsRoomError(Exception):
 class Ledger:
     """Owned by the coordinator. Without a reading of a device there is no room on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed_s = -math.inf
+        """When a claim came into use or was given back the last time."""
         self._ids = count(1)
         self._claims: dict[int, dict[str, int]] = {}
         self._unsettled: set[int] = set()
+        self._leaving: set[int] = set()
         self._capacity: dict[str, int] = {}
 
     def observe(self, readings: Iterable[Reading]) -> None:
         """Take in what the devices have now.
 
         Where it cannot be seen what is Puna's own, the claims stand for it; while a load is under way that would
-        be wrong, so the earlier figure stays then.
+        be wrong, so the earlier figure stays then. It stays everywhere while a worker ends, for the system says that
+        it holds nothing before all is free, and when the look is from before a load or a worker was over.
         """
         for reading in readings:
             ours = reading.ours_bytes
+            if self._is_outdated(reading) and reading.device in self._capacity:
+                continue
             if ours is None:
-                if self._unsettled and reading.device in self._capacity:
-                    continue
                 ours = self.claimed(reading.device)
             others = max(0, reading.total_bytes - reading.free_bytes - ours)
             self._capacity[reading.device] = reading.total_bytes - others - reserve_of(reading)
+
+    def _is_outdated(self, reading: Reading) -> bool:
+        if self._leaving or reading.since_s <= self._changed_s:
+            return True
+        return reading.ours_bytes is None and bool(self._unsettled)
 
     @property
     def capacity(self) -> dict[str, int]:
@@ -99,11 +113,19 @@ class Ledger:
     def settle(self, number: int) -> None:
         """The load is over: what was claimed is in use."""
         self._unsettled.discard(number)
+        self._changed_s = self._clock()
+
+    def note_leaving(self, number: int) -> None:
+        """The worker is about to end: how much of the claim is in use is not known until it is released."""
+        if number in self._claims:
+            self._leaving.add(number)
 
     def release(self, number: int) -> None:
         """Give a claim back: its worker is gone. Idempotent."""
         self._unsettled.discard(number)
+        self._leaving.discard(number)
         self._claims.pop(number, None)
+        self._changed_s = self._clock()
 
 
 def claim_of(plan: LoadPlan) -> dict[str, int]:

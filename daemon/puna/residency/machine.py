@@ -1,6 +1,7 @@
 """The memory of this machine, behind the port `Memory`: main memory by psutil, GPUs as llama.cpp sees them."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import psutil
@@ -40,9 +41,9 @@ class MachineMemory:
     async def read(self) -> Sequence[Reading]:
         """Return what each device has now; see `puna.residency.ports.Memory`."""
         host, gpus = await asyncio.gather(
-            asyncio.to_thread(read_main_memory, list(self._worker_pids())), self._look_at_gpus()
+            asyncio.to_thread(read_main_memory, list(self._worker_pids())), self._read_gpus()
         )
-        return [host, *(_to_reading(gpu) for gpu in gpus)]
+        return [host, *gpus]
 
     async def appraise(self, entry: ModelEntry) -> Fit:
         """Return how a model could be loaded; see `puna.residency.ports.Memory`."""
@@ -57,6 +58,10 @@ class MachineMemory:
             adapters_bytes=most_adapters_bytes(entry.adapter_sizes, self._wish.slots),
         )
         return Estimate(shape, wish, [_to_gpu(gpu) for gpu in gpus]).plan
+
+    async def _read_gpus(self) -> list[Reading]:
+        gpus = await self._look_at_gpus()
+        return [_to_reading(gpu, self._llama.since_s) for gpu in gpus]
 
     async def _look_at_gpus(self) -> Sequence[Device]:
         """Return the GPUs that llama.cpp uses: those with memory of their own, else an integrated one."""
@@ -79,12 +84,14 @@ def most_adapters_bytes(sizes: Sequence[int], slots: int) -> int:
 
 def read_main_memory(pids: Sequence[int]) -> Reading:
     """Return what the machine's memory has, given the processes of the workers. Below a millisecond for each."""
+    since_s = time.monotonic()
     memory = read_memory()
     return Reading(
         device=CPU,
         total_bytes=memory.total_bytes,
         free_bytes=memory.available_bytes,
         ours_bytes=sum(_held_by(pid) for pid in pids),
+        since_s=since_s,
     )
 
 
@@ -101,9 +108,13 @@ def _take_nothing(_: Rooms) -> LoadPlan | Shortfall:
     return LoadPlan(takes_place=False)
 
 
-def _to_reading(gpu: Device) -> Reading:
+def _to_reading(gpu: Device, since_s: float) -> Reading:
     return Reading(
-        device=gpu.name, total_bytes=gpu.memory_total_bytes, free_bytes=gpu.memory_free_bytes, ours_bytes=None
+        device=gpu.name,
+        total_bytes=gpu.memory_total_bytes,
+        free_bytes=gpu.memory_free_bytes,
+        ours_bytes=None,
+        since_s=since_s,
     )
 
 
