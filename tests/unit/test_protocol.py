@@ -65,7 +65,9 @@ def test_messages_from_the_worker_survive_the_wire() -> None:
     assert protocol.decode_from_worker(body(protocol.encode_frame(messages))) == messages
 
 
-@pytest.mark.parametrize("garbage", [b"", b"hello", b"\x91\x81\xa4type\xa4evil", b"\xc1"])
+@pytest.mark.parametrize(
+    "garbage", [b"", b"hello", b"\x91\x81\xa4type\xa4evil", b"\xc1", b"\x91\x81\xa4type\xa2\xff\xfe"]
+)
 def test_bytes_that_are_no_message_are_an_error(garbage: bytes) -> None:
     with pytest.raises(ProtocolError):
         protocol.decode_from_worker(garbage)

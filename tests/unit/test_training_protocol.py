@@ -54,5 +54,6 @@ def test_messages_from_the_trainer_arrive_as_they_were_sent() -> None:
 
 def test_what_is_no_message_is_refused() -> None:
     for decode in (decode_to_trainer, decode_from_trainer):
-        with pytest.raises(ProtocolError):
-            decode(b"\x91\x81\xa4type\xa6pickle")
+        for garbage in (b"\x91\x81\xa4type\xa6pickle", b"\x91\x81\xa4type\xa2\xff\xfe"):
+            with pytest.raises(ProtocolError):
+                decode(garbage)

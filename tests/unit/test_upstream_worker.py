@@ -412,6 +412,23 @@ async def test_closing_ends_open_requests_as_an_unloaded_model_does(
         await collect(worker)
 
 
+async def test_closing_ends_those_who_wait_for_a_slot_of_a_client_that_does_not_read(
+    engine: FakeEngine, connect: Connect
+) -> None:
+    worker = await connect(slots=1)
+    engine.answers[CHAT] = says(*HELLO[:2], then=stall)
+    async with aclosing(worker.generate(REQUEST)) as unread:
+        await anext(unread)
+        waiting = asyncio.create_task(collect(worker))
+        await until(lambda: worker.status.waiting_requests == 1)
+        await worker.close()
+        async with asyncio.timeout(60):
+            with pytest.raises(OverloadedError, match="was unloaded"):
+                await waiting
+        assert (worker.status.busy_slots, worker.status.waiting_requests) == (1, 0)
+    assert worker.status.busy_slots == 0
+
+
 async def test_an_engine_that_is_gone_is_looked_at_anew_by_the_next_request(
     engine: FakeEngine, connect: Connect
 ) -> None:

@@ -56,7 +56,7 @@ class WorkerLauncher:
         try:
             return await self._load(process, entry, on_progress, plan or self._unplanned())
         except BaseException:
-            await asyncio.shield(process.end(_FAILED_LOAD_GRACE_S))
+            await _see_to_end(process)
             raise
 
     def worker_pids(self) -> list[int]:
@@ -115,6 +115,16 @@ class WorkerLauncher:
             placement_reason=plan.placement_reason,
             rpc_servers=self._options.rpc_servers,
         )
+
+
+async def _see_to_end(process: WorkerProcess) -> None:
+    """Return when the child is gone, also to somebody who is cancelled meanwhile: its memory is in use until then."""
+    ending = asyncio.create_task(process.end(_FAILED_LOAD_GRACE_S))
+    try:
+        await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        await asyncio.wait([ending])
+        raise
 
 
 def _log_name(model_id: str) -> str:

@@ -48,7 +48,7 @@ def decode_order(body: bytes) -> MergeOrder:
     """Return the daemon's order. Raises `ProtocolError`."""
     try:
         return _order.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(str(error)) from error
 
 
@@ -56,5 +56,5 @@ def decode_from_merger(body: bytes) -> FromMerger:
     """Return the merger's message. Raises `ProtocolError`."""
     try:
         return _from_merger.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(str(error)) from error

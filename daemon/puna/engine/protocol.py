@@ -172,7 +172,7 @@ def decode_to_worker(body: bytes) -> list[ToWorker]:
     """Return the daemon's messages. Raises `ProtocolError`."""
     try:
         return _to_worker.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(str(error)) from error
 
 
@@ -180,5 +180,5 @@ def decode_from_worker(body: bytes) -> list[FromWorker]:
     """Return the worker's messages. Raises `ProtocolError`."""
     try:
         return _from_worker.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(str(error)) from error

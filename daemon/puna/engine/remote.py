@@ -41,6 +41,8 @@ from puna.errors import (
 )
 
 _SHUTDOWN_GRACE_S = 3.0
+_LAST_FRAMES_GRACE_S = 1.0
+"""For what a child that was ended has left in its pipe; one that a kill does not reach keeps it open for ever."""
 _SIGN_OF_LIFE = Count(0, TextPrompt("a"))
 """Passes through every part of a worker of any kind. Requests have higher numbers, so nobody waits for the answer."""
 
@@ -77,6 +79,8 @@ class RemoteWorker:
         """How it was found out that the child hangs."""
         self._vigil = Vigil(generation_timeout_s, ask=self._ask_for_life, give_up=self._give_up)
         self._reading = asyncio.timeout(None)
+        self._is_read = False
+        """Whether nothing more is read."""
         self._pump = asyncio.create_task(self._run(), name=f"worker {model}")
 
     @property
@@ -91,8 +95,8 @@ class RemoteWorker:
 
     @property
     def is_alive(self) -> bool:
-        """False once the child has ended, or is being ended."""
-        return self._how_it_ended is None and not self._is_closing
+        """False once the child has closed its pipe or hangs, or is being ended."""
+        return not self._is_read and not self._is_closing
 
     @property
     def pid(self) -> int:
@@ -141,12 +145,15 @@ class RemoteWorker:
             self._is_closing = True
             self._process.write_soon([Shutdown()])
         await self._process.end(_SHUTDOWN_GRACE_S)
-        await self._pump
+        await asyncio.wait([self._pump], timeout=_LAST_FRAMES_GRACE_S)
+        if not self._is_read:
+            self._stop_reading()
+        await self.wait_end()
 
     @contextmanager
     def _open(self) -> Iterator[_Stream]:
         """Listen for the answers to one request; one that is left before its end is aborted."""
-        if not self.is_alive:
+        if self._is_closing or self._how_it_ended is not None:
             raise self._describe_end()
         stream = _Stream(next(self._ids))
         self._streams[stream.request_id] = stream
@@ -170,7 +177,7 @@ class RemoteWorker:
             async with self._patience(stream):
                 await self._process.write([message])
         except ConnectionError:
-            await self._pump
+            await self.wait_end()
             raise self._describe_end() from None
         except (UnicodeEncodeError, OverflowError) as error:
             raise InvalidRequestError(f"The request cannot be passed on: {error}.") from error
@@ -204,7 +211,11 @@ class RemoteWorker:
     def _give_up(self, silent_s: float) -> None:
         """End a child that hangs. Its pipe may stay open even then: a kill does not reach what waits for a driver."""
         self._hang = f"it hung, and was ended after {silent_s:.0f} s of silence: "
-        self._reading.reschedule(asyncio.get_running_loop().time())
+        self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        if not self._reading.expired():
+            self._reading.reschedule(asyncio.get_running_loop().time())
 
     async def _run(self) -> None:
         """Pass frames on until the pipe ends, or the child hangs; then tell everyone who waits."""
@@ -213,6 +224,7 @@ class RemoteWorker:
                 await self._read()
         except (ProtocolError, TimeoutError):
             self._process.kill()
+        self._is_read = True
         self._vigil.end()
         self._how_it_ended = self._hang + await self._process.describe_end()
         for stream in self._streams.values():

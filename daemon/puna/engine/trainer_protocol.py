@@ -139,7 +139,7 @@ def decode_to_trainer(body: bytes) -> list[ToTrainer]:
     """Return the daemon's messages. Raises `ProtocolError`."""
     try:
         return _to_trainer.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(str(error)) from error
 
 
@@ -147,5 +147,5 @@ def decode_from_trainer(body: bytes) -> list[FromTrainer]:
     """Return the trainer's messages. Raises `ProtocolError`."""
     try:
         return _from_trainer.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(str(error)) from error

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -205,7 +205,7 @@ class UpstreamWorker:
             raise failures.odd_answer("something that is no answer to this", self._remote) from None
 
     @asynccontextmanager
-    async def _within(self, seconds: float) -> AsyncIterator[None]:
+    async def _within(self, seconds: float | None) -> AsyncIterator[None]:
         """Raise `TimeoutError` when what is inside takes longer, or the worker is closed."""
         async with asyncio.timeout(seconds) as limit:
             self._limits.add(limit)
@@ -224,7 +224,8 @@ class UpstreamWorker:
         """Hold a slot; what fails in it tells whether the engine is lost."""
         timeout_s = self._remote.first_event_timeout_s
         try:
-            async with self._slots.take(priority, timeout_s=timeout_s):
+            async with AsyncExitStack() as stack:
+                await self._enter(stack, self._slots.take(priority, timeout_s=timeout_s))
                 if self._is_closing:
                     raise failures.unloaded(self._remote)
                 yield
@@ -235,6 +236,14 @@ class UpstreamWorker:
                 raise failures.unloaded(self._remote) from None
             self._is_lost = True
             raise
+
+    async def _enter(self, stack: AsyncExitStack, slot: AbstractAsyncContextManager[None]) -> None:
+        """Wait for a slot, until the worker is closed: who holds one may read its answer slowly, or never."""
+        try:
+            async with self._within(None):
+                await stack.enter_async_context(slot)
+        except TimeoutError:
+            raise failures.unloaded(self._remote) from None
 
     async def _limit(self, request: GenerationRequest) -> GenerationRequest:
         """Return the request with a limit, where the engine needs one to run to the end of the context."""
