@@ -9,7 +9,7 @@ import psutil
 from msgspec import Struct
 
 from puna import client, instance, launch
-from puna.errors import PunaError
+from puna.errors import NotRunningError, PunaError
 from puna.instance import Endpoint, Presence, Probe
 from puna.logs import escape
 from puna.paths import Paths
@@ -66,9 +66,16 @@ def start_daemon(paths: Paths, arguments: Sequence[str], timeout_s: float = 30.0
     if found.presence in (Presence.RUNNING, Presence.STARTING):
         return _already_there(found)
     child = launch.spawn_daemon(paths, arguments)
-    if _wait(lambda: child.poll() is not None or _answering(paths) is not None, timeout_s):
+    endpoint: Endpoint | None = None
+
+    def has_come_to_something() -> bool:
+        nonlocal endpoint
+        endpoint = _answering(paths)
+        return endpoint is not None or child.poll() is not None
+
+    if _wait(has_come_to_something, timeout_s):
         if child.poll() is None:
-            return Start(StartOutcome.STARTED, _answering(paths))
+            return Start(StartOutcome.STARTED, endpoint)
         if child.returncode == EXIT_ALREADY_RUNNING:
             return _already_there(_settled(paths, timeout_s))
     exit_code = child.poll()
@@ -89,16 +96,27 @@ def stop_daemon(paths: Paths, timeout_s: float | None = None) -> Stop:
         return Stop(StopOutcome.NOT_RUNNING)
     process = instance.find_process(endpoint) if endpoint else None
     if endpoint is None or process is None:
-        return Stop(StopOutcome.FAILED)
-    if found.presence is Presence.RUNNING:
-        wait_s = max(client.ControlClient(endpoint).shutdown(), _STOP_WAIT_S)
-        wait_s = wait_s if timeout_s is None else timeout_s
-    else:
-        process.terminate()
-        wait_s = _TERMINATE_WAIT_S
+        return Stop(StopOutcome.FAILED if instance.is_locked(paths) else StopOutcome.NOT_RUNNING)
+    try:
+        wait_s = _ask_to_stop(found.presence, process, endpoint, timeout_s)
+    except (NotRunningError, psutil.NoSuchProcess):
+        if _has_ended(process, _TERMINATE_WAIT_S):
+            return Stop(StopOutcome.STOPPED, endpoint)
+        raise
     if _has_ended(process, wait_s):
         return Stop(StopOutcome.STOPPED, endpoint)
     return _kill(process, endpoint)
+
+
+def _ask_to_stop(
+    presence: Presence, process: psutil.Process, endpoint: Endpoint, timeout_s: float | None
+) -> float:
+    """Return how many seconds the daemon gets. Raises as `ControlClient.shutdown`, or `psutil.NoSuchProcess`."""
+    if presence is Presence.RUNNING:
+        wait_s = max(client.ControlClient(endpoint).shutdown(), _STOP_WAIT_S)
+        return wait_s if timeout_s is None else timeout_s
+    process.terminate()
+    return _TERMINATE_WAIT_S
 
 
 def _answering(paths: Paths) -> Endpoint | None:

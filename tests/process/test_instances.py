@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from puna import client, instance, launch, supervision
@@ -125,6 +126,28 @@ def test_a_daemon_that_hangs_is_starting_and_is_killed(
     child.wait(60)
 
 
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize("is_found", [True, False])
+def test_a_daemon_that_goes_while_it_is_to_be_stopped_has_stopped(
+    spawn: Spawn, home: Paths, monkeypatch: pytest.MonkeyPatch, answers: bool, is_found: bool
+) -> None:
+    child = spawn()
+    wait_until_ready(child)
+    find_process = instance.find_process
+
+    def find_and_kill(endpoint: Endpoint) -> psutil.Process | None:
+        process = find_process(endpoint)
+        child.kill()
+        child.wait()
+        return process if is_found else None
+
+    monkeypatch.setattr(supervision, "_TERMINATE_WAIT_S", 0.2)
+    monkeypatch.setattr(instance, "find_process", find_and_kill)
+    if not answers:
+        monkeypatch.setattr(client, "probe", lambda paths: instance.probe(paths, lambda _: False))
+    assert stop_daemon(home).outcome is (StopOutcome.STOPPED if is_found else StopOutcome.NOT_RUNNING)
+
+
 def test_a_process_that_only_has_the_number_of_the_daemon_is_left_alone(
     spawn: Spawn, home: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +196,22 @@ def test_start_returns_when_the_daemon_answers_and_a_second_start_finds_it(
     assert first.endpoint == endpoint_of(home)
     second = start_daemon(home, [])
     assert (second.outcome, second.endpoint) == (StartOutcome.ALREADY_RUNNING, first.endpoint)
+
+
+def test_a_daemon_that_answers_only_once_for_now_has_started(
+    fake_serve: list[str], home: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering = supervision._answering
+    told: list[Endpoint] = []
+
+    def answer_once(paths: Paths) -> Endpoint | None:
+        endpoint = None if told else answering(paths)
+        told.extend([endpoint] if endpoint else [])
+        return endpoint
+
+    monkeypatch.setattr(supervision, "_answering", answer_once)
+    start = start_daemon(home, [])
+    assert (start.outcome, [start.endpoint]) == (StartOutcome.STARTED, told)
 
 
 def test_a_daemon_that_ends_at_once_is_reported_with_its_last_words(
