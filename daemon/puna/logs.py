@@ -7,12 +7,16 @@ its record on lines that begin with `    | `.
 
 import copy
 import logging
+import os
 import queue
+import select
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
+from typing import TextIO
 
 from puna.domain.generation import Usage
 from puna.errors import DaemonError
@@ -22,6 +26,9 @@ from puna.redaction import redact
 _QUEUE_LIMIT = 10_000
 _MESSAGE_LIMIT = 16_000
 _PATH_LIMIT = 200
+_CONSOLE_WAIT_S = 1.0
+"""How long a console that takes nothing is waited for, once until it takes something again."""
+_CONSOLE_POLL_S = 0.005
 _FILE_FORMAT = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 _CONSOLE_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 
@@ -105,7 +112,7 @@ def logging_to(file: Path, *, level: str, file_bytes: int, file_count: int, cons
 
 def _build(handlers: list[logging.Handler]) -> tuple[QueueListener, "_Sender"]:
     records: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE_LIMIT)
-    return QueueListener(records, *handlers), _Sender(records)
+    return _Writer(records, *handlers), _Sender(records)
 
 
 def _handlers(file: Path, file_bytes: int, file_count: int, console: bool) -> list[logging.Handler]:
@@ -116,7 +123,7 @@ def _handlers(file: Path, file_bytes: int, file_count: int, console: bool) -> li
         raise DaemonError(f"The log {file} cannot be written ({error.strerror}).") from error
     handlers[0].setFormatter(logging.Formatter(_FILE_FORMAT, "%Y-%m-%d %H:%M:%S"))
     if console and sys.stderr is not None:
-        handlers.append(logging.StreamHandler(sys.stderr))
+        handlers.append(_Console(sys.stderr))
         handlers[-1].setFormatter(logging.Formatter(_CONSOLE_FORMAT, "%H:%M:%S"))
     return handlers
 
@@ -140,6 +147,96 @@ class _Sender(QueueHandler):
             self.dropped = 0
         except queue.Full:
             self.dropped += 1
+
+
+class _Writer(QueueListener):
+    """The thread that writes."""
+
+    def enqueue_sentinel(self) -> None:
+        """Ask the thread to end after what is queued, also where the queue is full."""
+        self.queue.put(self._sentinel)  # type: ignore[attr-defined]
+
+
+class _Console(logging.StreamHandler[TextIO]):
+    """A stream that may have no reader any more: a full pipe, or a held terminal, loses lines and holds up nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._descriptor = _open_way(stream)
+        self._is_held = False
+        self._dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, unless that would wait for a reader."""
+        if self._descriptor is None:
+            super().emit(record)
+            return
+        try:
+            text = self.format(record)
+            if self._dropped:
+                text = f"{text} ({self._dropped} lines before this one were dropped)"
+            data = (text + self.terminator).encode(self.stream.encoding, "backslashreplace")
+            self._is_held = not _put(self._descriptor, data, 0.0 if self._is_held else _CONSOLE_WAIT_S)
+            self._dropped = self._dropped + 1 if self._is_held else 0
+        except Exception:  # noqa: BLE001 - as all handlers do
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Close the way to the stream, which itself stays as it is."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        super().close()
+
+
+if sys.platform == "win32":
+
+    def _open_way(stream: TextIO) -> int | None:  # noqa: ARG001 - POSIX has it
+        """Return None: Windows cannot tell whether writing would wait."""
+        return None
+
+    def _put(descriptor: int, data: bytes, patience_s: float) -> bool:
+        raise NotImplementedError
+
+else:
+
+    def _open_way(stream: TextIO) -> int | None:
+        """Return a descriptor of our own that leads where the stream does; None where that is no file.
+
+        A terminal that is ready may take less than it is given, so it is opened anew, not to be waited for: the
+        flags of the stream itself are the shell's too.
+        """
+        try:
+            number = stream.fileno()
+            with suppress(OSError):
+                return os.open(os.ttyname(number), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            return os.dup(number)
+        except (OSError, ValueError):
+            return None
+
+    def _put(descriptor: int, data: bytes, patience_s: float) -> bool:
+        """Write all of it; False where nothing more was taken for so long."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        until_s = time.monotonic() + patience_s
+        while data:
+            is_ready = poll.poll(max(0.0, until_s - time.monotonic()) * 1000)
+            taken = _put_piece(descriptor, data[: select.PIPE_BUF]) if is_ready else 0
+            data = data[taken:]
+            if taken:
+                until_s = time.monotonic() + patience_s
+            elif time.monotonic() >= until_s:
+                return False
+            else:
+                time.sleep(_CONSOLE_POLL_S)
+        return True
+
+    def _put_piece(descriptor: int, data: bytes) -> int:
+        """Return how much was taken of a piece that a ready pipe takes whole."""
+        try:
+            return os.write(descriptor, data)
+        except BlockingIOError:
+            return 0
 
 
 class _RotatingFile(RotatingFileHandler):
@@ -172,5 +269,5 @@ class _RotatingFile(RotatingFileHandler):
         try:
             super().doRollover()
         except OSError:
-            if self.stream is None:
+            if self.stream is None or self.stream.closed:
                 self.stream = self._open()

@@ -4,15 +4,17 @@ import io
 import logging
 import os
 import queue
+import select
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from puna import logs
 from puna.domain.generation import Usage
 from puna.errors import DaemonError
 from puna.logs import access_line, escape, logging_to
@@ -147,6 +149,27 @@ def test_a_file_that_cannot_be_renamed_is_gone_on_with(
     assert [line.rpartition(" ")[2] for line in lines_in(tmp_path)] == [str(number) for number in range(30)]
 
 
+def test_a_file_that_fails_as_it_is_closed_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As files on a network do, that are told of a full disk late."""
+
+    class Failing(io.TextIOWrapper):
+        def close(self) -> None:
+            if not self.closed:
+                super().close()
+                raise OSError(122, "Disk quota exceeded")
+
+    def open_failing(self: logging.FileHandler) -> Failing:
+        return Failing(Path(self.baseFilename).open("ab"), encoding="utf-8")
+
+    monkeypatch.setattr(logging.FileHandler, "_open", open_failing)
+    with log_in(tmp_path, file_bytes=500) as log:
+        for number in range(30):
+            log.info("line %d", number)
+    assert [line.rpartition(" ")[2] for line in lines_in(tmp_path)] == [str(number) for number in range(30)]
+
+
 def test_records_are_written_by_another_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writers: set[int] = set()
     emit = logging.handlers.RotatingFileHandler.emit
@@ -178,6 +201,80 @@ def test_a_full_queue_drops_lines_and_says_how_many(tmp_path: Path, monkeypatch:
         "line 3 (3 lines before this one were dropped)",
         "line 4",
     ]
+
+
+def test_a_full_queue_at_the_end_is_written_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_QUEUE_LIMIT", 2)
+    is_writing, go_on = threading.Event(), threading.Event()
+    emit = logging.handlers.RotatingFileHandler.emit
+
+    def wait(self: logging.handlers.RotatingFileHandler, record: logging.LogRecord) -> None:
+        is_writing.set()
+        assert go_on.wait(60)
+        emit(self, record)
+
+    monkeypatch.setattr(logging.handlers.RotatingFileHandler, "emit", wait)
+    put = queue.Queue.put
+
+    def note(self: queue.Queue[object], item: object, *arguments: object, **named: object) -> None:
+        if item is None:  # the end
+            go_on.set()
+        put(self, item, *arguments, **named)  # type: ignore[arg-type]
+
+    with log_in(tmp_path) as log:
+        monkeypatch.setattr(queue.Queue, "put", note)
+        log.info("line 0")
+        assert is_writing.wait(60)
+        for number in range(1, 4):
+            log.info("line %d", number)
+    assert [line.rpartition(": ")[2] for line in lines_in(tmp_path)] == ["line 0", "line 1", "line 2"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows cannot be asked")
+@pytest.mark.parametrize("kind", ["pipe", "openpty"])
+def test_a_console_that_nobody_reads_holds_up_neither_the_file_nor_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    reader, writer = getattr(os, kind)()
+    lines = [f"line {number} {'x' * 90}" for number in range(2000)]
+    with os.fdopen(reader, "rb", buffering=0) as read, os.fdopen(writer, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        logged = threading.Thread(target=log_lines, args=(tmp_path, lines), daemon=True)
+        logged.start()
+        logged.join(60)
+        assert not logged.is_alive()
+        assert os.get_blocking(writer)
+        os.set_blocking(reader, False)
+        seen = read.read(10_000_000).decode().splitlines()
+    assert [line.rpartition(": ")[2] for line in lines_in(tmp_path)] == lines
+    assert 10 < len(seen) < len(lines)
+    assert seen[0].endswith(lines[0])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Windows cannot be asked")
+def test_a_console_that_is_read_again_tells_what_it_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_CONSOLE_WAIT_S", 0.0)
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as read, os.fdopen(writer, "w") as stderr:
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * select.PIPE_BUF)
+        os.set_blocking(writer, True)
+        console = logs._Console(stderr)
+        for number in range(4):
+            if number == 2:
+                assert set(read.read()) == {ord("x")}
+            console.handle(logging.LogRecord("puna", logging.INFO, "", 0, f"line {number}", None, None))
+        console.close()
+        assert read.read().decode() == "line 2 (2 lines before this one were dropped)\nline 3\n"
+
+
+def log_lines(folder: Path, lines: list[str]) -> None:
+    with logging_to(folder / "daemon.log", level="info", file_bytes=10_000_000, file_count=2, console=True):
+        for line in lines:
+            logging.getLogger("puna.test").info(line)
 
 
 def test_the_console_gets_the_same_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
