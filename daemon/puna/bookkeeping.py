@@ -60,8 +60,9 @@ class Bookkeeper:
             return
         try:
             await self._database.run(partial(_write, changes=changes))
-        except PunaError as error:
-            _log.warning("usage is not recorded: %s", error.message)
+        except Exception as error:  # noqa: BLE001 - nothing may end the books but `close`
+            is_ours = isinstance(error, PunaError)
+            _log.warning("usage is not recorded: %s", error, exc_info=None if is_ours else error)
 
     async def _run(self) -> None:
         while True:

@@ -178,15 +178,7 @@ class Daemon:
             preload.cancel()
             await self._drain(runner, services)
         finally:
-            await services.finetunes.close()
-            await services.webhooks.close()
-            await services.hub.close()
-            await services.jobs.close()
-            await services.residency.close()
-            await services.llama.close()
-            await runner.cleanup()
-            await bookkeeper.close()
-            await asyncio.to_thread(remove_endpoint, self._paths)
+            await self._close(services, runner, bookkeeper)
         _log.info("stopped")
 
     def request_stop(self) -> None:
@@ -194,6 +186,24 @@ class Daemon:
         if self._stop.is_set():
             self._hurry.set()
         self._stop.set()
+
+    async def _close(self, services: Services, runner: web.AppRunner, bookkeeper: Bookkeeper) -> None:
+        """Close all, in this order; one that fails is a line in the log and keeps no other from its end."""
+        for close in (
+            services.finetunes.close,
+            services.webhooks.close,
+            services.hub.close,
+            services.jobs.close,
+            services.residency.close,
+            services.llama.close,
+            runner.cleanup,
+            bookkeeper.close,
+            partial(asyncio.to_thread, remove_endpoint, self._paths),
+        ):
+            try:
+                await close()
+            except Exception:  # noqa: BLE001 - a border: what follows must end too
+                _log.exception("something did not close well; the daemon stops without it")
 
     async def _build_services(self) -> Services:
         settings, paths = self._settings, self._paths
@@ -343,7 +353,10 @@ class Daemon:
             for number in (signal.SIGINT, signal.SIGBREAK):
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(self.request_stop))
         else:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            caught = [signal.SIGINT, signal.SIGTERM]
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` leaves it
+                caught.append(signal.SIGHUP)
+            for number in caught:
                 asyncio.get_running_loop().add_signal_handler(number, self.request_stop)
 
     async def _preload(self, services: Services) -> None:
