@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from fakes.running_daemon import until
+from puna import bookkeeping
 from puna.bookkeeping import Bookkeeper
 from puna.errors import InvalidRequestError, NotFoundError, StoreError
 from puna.keys import table
@@ -151,6 +153,26 @@ async def test_a_key_that_could_not_be_revoked_still_holds(
     assert ring.keys == (made.key,)
 
 
+async def test_a_key_that_could_not_be_revoked_still_holds_also_when_the_client_left_before(
+    ring: KeyRing, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await ring.create(KeyWish(name="laptop"))
+
+    def fail(connection: sqlite3.Connection, key_id: str, now: int) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(table, "revoke_key", fail)
+    revoking = asyncio.create_task(ring.revoke(made.key.id))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    revoking.cancel()
+    await asyncio.gather(revoking, return_exceptions=True)
+    assert tuple((await database.run(table.read_keys)).values()) == (made.key,)
+    await asyncio.sleep(0)
+    assert ring.keys == (made.key,)
+    assert ring.find(made.secret) == made.key
+
+
 async def test_the_first_key_is_made_once_and_never_again(ring: KeyRing, database: Database) -> None:
     first = await ring.create_first()
     assert first is not None
@@ -272,3 +294,27 @@ async def test_books_that_cannot_be_written_are_a_line_in_the_log(
     ring.note_use(made.key)
     await Bookkeeper(database, ring, Limiter({}, lambda: NOON), lambda: NOON).close()
     assert "usage is not recorded: the disk is full" in caplog.text
+
+
+async def test_an_error_that_nobody_expected_does_not_end_the_books(
+    ring: KeyRing, database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = await ring.create(KeyWish(name="laptop"))
+    monkeypatch.setattr(bookkeeping, "INTERVAL_S", 0.0)
+    bookkeeper = Bookkeeper(database, ring, Limiter({}, lambda: NOON), lambda: NOON)
+
+    async def fail(work: object) -> None:
+        raise sqlite3.OperationalError("locking protocol")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "run", fail)
+        ring.note_use(made.key)
+        bookkeeper.start()
+        await until(lambda: "locking protocol" in caplog.text or not ring._used)
+        for _ in range(3):
+            await asyncio.sleep(0)
+    ring.note_use(made.key)
+    await bookkeeper.close()
+    assert "usage is not recorded" in caplog.text
+    [key] = (await database.run(table.read_keys)).values()
+    assert key.last_used_at == NOON

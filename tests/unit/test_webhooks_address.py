@@ -178,3 +178,18 @@ async def test_lookups_that_hang_hold_up_neither_addresses_nor_the_loop(
         while any(each.name == "puna-lookup" for each in threading.enumerate()):
             await asyncio.sleep(0.01)
     assert await look_up("fast.example", 80) == []
+
+
+async def test_lookups_for_which_there_is_no_thread_take_no_place_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    look_up = NameLookup()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        for _ in range(17):
+            with pytest.raises(LookupFailedError, match="could not be looked up: no thread"):
+                await look_up("localhost", 80)
+    assert set(await look_up("localhost", 80)) <= {"127.0.0.1", "::1"}

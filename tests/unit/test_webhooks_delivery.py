@@ -464,6 +464,29 @@ def test_a_deleted_webhook_is_told_nothing_more(home: Home) -> None:
     tell(home, story)
 
 
+def test_a_client_that_leaves_while_it_deletes_a_webhook_stops_what_is_under_way_too(home: Home) -> None:
+    async def story(home: Home, service: WebhookService) -> None:
+        async def stall() -> Result:
+            await asyncio.sleep(20)
+            return SILENCE
+
+        home.sender.script = lambda _: stall()
+        webhook = await home.add(service)
+        await service.publish(completed(home.organisation))
+        await asyncio.sleep(1)
+        assert home.sender.under_way == 1
+        deleting = asyncio.create_task(service.delete(home.organisation, webhook.id))
+        for _ in range(2):  # so that the database has begun
+            await asyncio.sleep(0)
+        deleting.cancel()
+        await asyncio.sleep(1)
+        assert deleting.cancelled()
+        assert await service.list(None) == []
+        assert home.sender.under_way == 0
+
+    tell(home, story)
+
+
 def test_a_clock_that_was_wrong_holds_up_nothing_for_years(home: Home) -> None:
     async def story(home: Home, service: WebhookService) -> None:
         home.clock_shift_s = 10 * 365 * DAY_S

@@ -93,18 +93,26 @@ class KeyRing:
         return await self._keep(partial(table.insert_first_key, now=self._now()), self._add)
 
     async def revoke(self, key_id: str) -> Key:
-        """End a key, for the very next request already. Raises `NotFoundError` or `StoreError`."""
+        """End a key, for the very next request already. Raises `NotFoundError` or `StoreError`.
+
+        A key that the disk does not end holds again, also when who asked has left.
+        """
         hash_ = self._hash_of.pop(key_id, None)
         if hash_ is None:
             raise table.unknown_key(key_id)
         key = self._keys.pop(hash_)
-        try:
-            await self._database.run(partial(table.revoke_key, key_id=key_id, now=self._now()))
-        except Exception:
-            self._keys[hash_], self._hash_of[key_id] = key, hash_
-            raise
-        _log.info("the key %s (%s) is revoked", key.name, key.id)
-        return key
+
+        async def write() -> Key:
+            try:
+                await self._database.run(partial(table.revoke_key, key_id=key_id, now=self._now()))
+            except Exception:
+                self._keys[hash_], self._hash_of[key_id] = key, hash_
+                _log.warning("the key %s (%s) is not revoked", key.name, key.id)
+                raise
+            _log.info("the key %s (%s) is revoked", key.name, key.id)
+            return key
+
+        return await asyncio.shield(asyncio.create_task(write()))
 
     async def create_organisation(self, name: str) -> Organisation:
         """Make an organisation. Raises `InvalidRequestError` or `StoreError`."""

@@ -34,9 +34,14 @@ class NameLookup:
             raise LookupFailedError("The name could not be looked up: too many lookups hang.")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Sequence[str]] = loop.create_future()
-        threading.Thread(
+        thread = threading.Thread(
             target=self._look_up, args=(host, port, loop, answer), name="puna-lookup", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._free.release()
+            raise LookupFailedError("The name could not be looked up: no thread can be started.") from error
         try:
             return await answer
         except (OSError, UnicodeError) as error:

@@ -5,8 +5,8 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Self, TypeVar
 
 from puna.domain.finetune_events import FinetuneEvent
 from puna.webhooks.address import AddressRules, parse_target
@@ -19,6 +19,7 @@ from puna.webhooks.runner import DeliveryRunner, RunnerOptions
 from puna.webhooks.sender import HttpSender
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 _LOOKUP_S = 5.0
 """How long a new webhook waits for the lookup of its name."""
@@ -47,7 +48,8 @@ class WebhookService:
         self._gate = gate
         self._runner = DeliveryRunner(store, sender, options, now=now, chance=chance)
         self._running: asyncio.Task[None] | None = None
-        self._publishing: set[asyncio.Task[None]] = set()
+        self._steps: set[asyncio.Task[object]] = set()
+        """Events and deletions on their way to the disk and to the runner."""
 
     @classmethod
     def of_database(
@@ -90,10 +92,7 @@ class WebhookService:
 
     async def delete(self, organisation_id: str | None, webhook_id: str) -> Webhook:
         """Forget a webhook with its secret and all its deliveries, and return it. Raises `NotFoundError`."""
-        removed = await self._store.remove(organisation_id, webhook_id)
-        self._runner.forget(webhook_id)
-        _log.info("the webhook %s is deleted", webhook_id)
-        return removed
+        return await self._to_its_end(self._delete(organisation_id, webhook_id), f"delete {webhook_id}")
 
     async def deliveries(self, organisation_id: str | None, webhook_id: str) -> Sequence[Delivery]:
         """Return the last deliveries of a webhook with their attempts, the newest first. Raises `NotFoundError`."""
@@ -106,11 +105,7 @@ class WebhookService:
         A job has one end: publishing it again, after a crash for one, changes nothing for a month. Raises what
         the store raises.
         """
-        publishing = asyncio.create_task(self._publish(event), name=f"publish {event.job_id}")
-        self._publishing.add(publishing)
-        publishing.add_done_callback(self._publishing.discard)
-        # Whoever is cancelled now must not part what is on disk from what is delivered.
-        await asyncio.shield(publishing)
+        await self._to_its_end(self._publish(event), f"publish {event.job_id}")
 
     def wake(self) -> None:
         """Look at the clock now: what is due goes out. Needed by nobody but tests and after a sleep of the machine."""
@@ -118,7 +113,7 @@ class WebhookService:
 
     async def close(self) -> None:
         """Let attempts under way end for a moment, and stop; the next start goes on. Idempotent."""
-        await asyncio.gather(*self._publishing, return_exceptions=True)
+        await asyncio.gather(*self._steps, return_exceptions=True)
         self._runner.close()
         if self._running is not None:
             await self._running
@@ -127,3 +122,16 @@ class WebhookService:
         published = await self._store.publish(event)
         self._runner.drop(published.given_up)
         self._runner.take_in(published.pending)
+
+    async def _delete(self, organisation_id: str | None, webhook_id: str) -> Webhook:
+        removed = await self._store.remove(organisation_id, webhook_id)
+        self._runner.forget(webhook_id)
+        _log.info("the webhook %s is deleted", webhook_id)
+        return removed
+
+    async def _to_its_end(self, step: Coroutine[Any, Any, _T], name: str) -> _T:
+        """Return what comes of a step: who is cancelled must not part what is on disk from what is delivered."""
+        task = asyncio.create_task(step, name=name)
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+        return await asyncio.shield(task)
