@@ -366,27 +366,81 @@ async def test_a_file_whose_task_is_cancelled_before_it_begins_is_not_taken_for_
     home.files_at_once = 1
     async with home.run() as service:
         first = await service.submit(order_of("a"))
+        await until(lambda: "a" in home.disk.running)
+        await service.pause(first.id)
+        home.disk.begun.clear()
+        pauses: list[asyncio.Task[Download]] = []
+
+        async def write(job: Job) -> None:
+            if job.state is DownloadState.QUEUED:  # the pause comes before the first step of the file's task
+                pauses.append(asyncio.create_task(service._pause(first.id)))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(service._journal, "write", write)
+            await service.resume(first.id)
+            [paused] = await asyncio.gather(*pauses)
+        assert (paused.state, home.disk.begun) == (DownloadState.PAUSED, [])
         second = await service.submit(order_of("b"))
+        await home.disk.let("b")
+        await service.resume(first.id)
+        await home.disk.let("a")
+        for each in (first, second):
+            assert (await ended(service, each.id)).state is DownloadState.DONE
+
+
+async def test_a_download_that_is_resumed_while_it_is_paused_comes_to_its_end(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with home.run() as service:
+        download = await service.submit(order_of("a"))
         await until(lambda: "a" in home.disk.running)
         writes = {state: asyncio.Event() for state in (DownloadState.PAUSED, DownloadState.QUEUED)}
+        may_conclude = asyncio.Event()
 
         async def write(job: Job) -> None:
             if job.state in writes:
                 await writes[job.state].wait()
 
+        async def conclude(*_: str) -> None:
+            await may_conclude.wait()
+
         monkeypatch.setattr(service._journal, "write", write)
-        pausing = asyncio.create_task(service.pause(second.id))
-        resuming = asyncio.create_task(service.resume(second.id))
+        monkeypatch.setattr(home.disk, "conclude", conclude)
+        pausing = asyncio.create_task(service.pause(download.id))
         await settle()
-        # In one turn of the loop: the end of `a` begins `b`, and the pause cancels what runs of it.
-        home.disk.running["a"].set_result(None)
-        writes[DownloadState.PAUSED].set()
+        resuming = asyncio.create_task(service.resume(download.id))
         await settle()
-        writes[DownloadState.QUEUED].set()
+        if "a" in home.disk.running:
+            await home.disk.let("a")
+        for written in writes.values():
+            written.set()
+            await settle()
         await asyncio.gather(pausing, resuming)
-        await home.disk.let("b")
-        for each in (first, second):
-            assert (await ended(service, each.id)).state is DownloadState.DONE
+        may_conclude.set()
+        if "a" in home.disk.running:
+            await home.disk.let("a")
+        assert (await ended(service, download.id)).state is DownloadState.DONE
+
+
+async def test_a_cancelled_download_that_is_forgotten_meanwhile_is_told_all_the_same(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("puna.downloads.service.MAX_ENDED", 0)
+    async with home.run() as service:
+        download = await service.submit(order_of("a"))
+        await until(lambda: "a" in home.disk.running)
+        is_discarding, may_go_on = asyncio.Event(), asyncio.Event()
+
+        async def discard(*_: object) -> None:
+            is_discarding.set()
+            await may_go_on.wait()
+
+        monkeypatch.setattr(home.disk, "discard", discard)
+        cancelling = asyncio.create_task(service.cancel(download.id))
+        await is_discarding.wait()
+        await service.submit(order_of("b"))
+        may_go_on.set()
+        assert (await cancelling).state is DownloadState.CANCELLED
 
 
 async def test_unknown_downloads_are_told(home: Home) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import hashlib
 import sys
+import threading
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from fakes.fake_hub import BAD_TOKEN, COMMIT, GOOD_TOKEN, STRANGER_TOKEN, etag_of
 from fakes.hub_user import CONTENT, FILE, REPO, HubUser, Watcher, hub_user, wanted_file
+from fakes.running_daemon import until
 from puna.errors import ModelNotFoundError, StoreError
 from puna.hub.cache import RepoFolder, list_models
 from puna.hub.failures import (
@@ -118,6 +120,30 @@ async def test_a_cancelled_transfer_keeps_what_came_and_goes_on_from_there(user:
     [asked] = user.hub.content()
     assert asked.range == f"bytes={have}-"
     assert asked.sent == len(CONTENT) - have
+
+
+async def test_a_transfer_that_is_cancelled_while_its_bytes_are_made_safe_leaves_no_file_that_nobody_sees(
+    user: HubUser,
+) -> None:
+    has_begun, may_go_on = threading.Event(), threading.Event()
+
+    class SlowDisk(PartFile):
+        def _find_damage(self) -> str | None:
+            has_begun.set()
+            may_go_on.wait(60)
+            return super()._find_damage()
+
+    user.make_part = SlowDisk
+    task = asyncio.create_task(user.transfer().fetch(wanted_file(), Watcher()))
+    await until(has_begun.is_set)
+    task.cancel()
+    await asyncio.sleep(0)
+    may_go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    folder = folder_of(user)
+    assert not folder.part(ETAG).exists()
+    assert folder.file(COMMIT, FILE).read_bytes() == CONTENT
 
 
 async def test_a_part_of_another_content_is_found_out_and_removed(user: HubUser) -> None:

@@ -158,7 +158,7 @@ class DownloadService:
                 await self._fetcher.discard(_wanted(job, file), file.order.etag)
                 file.done_bytes = 0
         self._tell(job)
-        return self.get(job.id)
+        return job.snapshot(self._clock())  # it may be forgotten already
 
     async def wait(self, download_id: str, timeout_s: float) -> Download:
         """Return a download once it goes on no more by itself, or after the time as it is then.
@@ -199,7 +199,10 @@ class DownloadService:
         self._is_closing = True
         if self._steps:
             await asyncio.wait(self._steps, timeout=_STEPS_GRACE_S)
-        await self._cancel_tasks(list(self._tasks))
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
         for listener in self._listeners:
             listener.close()
 
@@ -275,23 +278,19 @@ class DownloadService:
         await self._stop(job, DownloadState.FAILED)
 
     async def _stop(self, job: Job, state: DownloadState) -> None:
-        await self._end(job, state)
         current = asyncio.current_task()
-        await self._cancel_tasks(
-            [task for task, of in self._tasks.items() if of is job and task is not current]
-        )
+        tasks = [task for task, of in self._tasks.items() if of is job and task is not current]
+        for task in tasks:
+            task.cancel()  # before the state is written: the download may be resumed meanwhile
+        await self._end(job, state)
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _end(self, job: Job, state: DownloadState) -> None:
         job.state = state
         job.ended_at = None if state is DownloadState.PAUSED else int(self._now())
         await self._keep(job)
         self._tell(job)
-
-    async def _cancel_tasks(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
 
     # What is known of downloads
 

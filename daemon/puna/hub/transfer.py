@@ -74,27 +74,30 @@ class Transfer:
             metadata = await self._receiver.look_up(wanted, watch)
             try:
                 async with _locked(folder.lock(metadata.etag), watch, self._sleep):
-                    await self._fetch_content(wanted, folder, metadata, watch)
-                    return await asyncio.to_thread(_show, folder, metadata.etag, wanted)
+                    return await self._fetch_content(wanted, folder, metadata, watch)
             except ContentChangedError:
                 continue
         raise failures.damaged(wanted.name, "the Hub changes it under way")
 
     async def _fetch_content(
         self, wanted: Wanted, folder: RepoFolder, metadata: FileMetadata, watch: Watch
-    ) -> None:
-        """Make sure that the blob is there."""
+    ) -> Path:
+        """Make sure that the blob is there and has its name."""
         blob = folder.blob(metadata.etag)
         if await asyncio.to_thread(is_there, blob, metadata.size_bytes):
             watch.arrived(metadata.size_bytes, metadata.size_bytes)
-            return
+            return await asyncio.to_thread(_show, folder, metadata.etag, wanted)
         part = self._make_part(folder.part(metadata.etag), metadata, wanted.name)
         try:
             await self._open(part, metadata, watch)
             await self._check_room(part, metadata, wanted.name)
             await self._receiver.fill(part, metadata, wanted, watch)
             watch.told("checking")
-            await asyncio.to_thread(part.finish, blob)
+            finishing = asyncio.create_task(asyncio.to_thread(_finish, part, folder, metadata.etag, wanted))
+            try:
+                return await asyncio.shield(finishing)
+            finally:
+                await asyncio.wait([finishing])  # who cancels meanwhile leaves no content without a name
         except (failures.DamagedDownloadError, ContentChangedError):
             await asyncio.to_thread(part.discard)
             raise
@@ -123,6 +126,12 @@ class Transfer:
         needed = metadata.size_bytes - part.size_bytes + self._options.reserve_bytes
         if needed > free:
             raise failures.disk_full(name, needed_bytes=needed, free_bytes=free)
+
+
+def _finish(part: PartFile, folder: RepoFolder, etag: str, wanted: Wanted) -> Path:
+    """Keep a file that is whole, and show it."""
+    part.finish(folder.blob(etag))
+    return _show(folder, etag, wanted)
 
 
 def _show(folder: RepoFolder, etag: str, wanted: Wanted) -> Path:
