@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from fakes.finetuning import (
     step,
 )
 from fakes.running_daemon import until
-from puna.domain.finetune import FinetuneState
+from puna.domain.finetune import FinetuneJob, FinetuneState
 from puna.domain.finetune_events import FinetuneCompleted, FinetuneEvent, FinetuneFailed
 from puna.domain.models import ModelEntry, ModelKind
 from puna.domain.remote import RemoteModel
@@ -45,7 +46,7 @@ from puna.errors import (
     NotFoundError,
     OverloadedError,
 )
-from puna.finetune import course, service
+from puna.finetune import adapters, course, service
 
 WAITING = 60.0
 
@@ -342,6 +343,32 @@ async def test_a_trainer_that_does_not_stop_is_killed_and_its_job_is_cancelled(
         assert len(daemon.trainers) == 1
 
 
+class FullTrainer(ScriptedTrainer):
+    """Reads nothing any more: whoever tells it something waits until it is killed."""
+
+    async def tell(self, messages: Sequence[ToTrainer]) -> None:
+        if not any(isinstance(each, Cancel) for each in messages):
+            await super().tell(messages)
+        else:
+            await until(lambda: self.is_ended)
+            raise ConnectionResetError
+
+
+async def test_a_trainer_that_reads_nothing_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_CLOSE_S", 0.01)
+    monkeypatch.setattr(course, "_GRACE_S", 0.01)
+    async with run_finetuning(tmp_path, FullTrainer(said=(step(1),))) as daemon:
+        job_id = await train(daemon)
+        await until_training(daemon, job_id)
+        async with asyncio.timeout(WAITING / 2):
+            await daemon.service.close()
+        assert daemon.trainers[0].is_ended
+    async with run_finetuning(tmp_path) as daemon:
+        assert (await daemon.service.wait(job_id, WAITING)).state is FinetuneState.DONE
+
+
 async def test_a_job_whose_base_is_still_read_is_cancelled_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,6 +438,45 @@ async def test_a_job_that_is_resumed_while_it_is_cancelled_is_trained(
         assert len(daemon.trainers) == 2
 
 
+async def test_a_job_that_is_cancelled_after_a_resume_that_waits_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_finetuning(tmp_path, stuck()) as daemon:
+        is_told, may_go_on, may_write = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        publish, write = daemon.published.publish, daemon.service._journal.write
+
+        async def hold(event: FinetuneEvent) -> None:
+            if event.job_id == waiting:
+                is_told.set()
+                await may_go_on.wait()
+            await publish(event)
+
+        async def write_late(job: FinetuneJob) -> None:
+            if job.id not in (running, waiting):
+                await may_write.wait()
+            await write(job)
+
+        running, waiting = await train(daemon), await train(daemon)
+        await until_training(daemon, running)
+        monkeypatch.setattr(daemon.published, "publish", hold)
+        monkeypatch.setattr(daemon.service._journal, "write", write_late)
+        ordering = asyncio.create_task(train(daemon))
+        await until(daemon.service._queueing.locked)
+        resuming = asyncio.create_task(daemon.service.resume(waiting))
+        await asyncio.sleep(0)
+        cancelling = asyncio.create_task(daemon.service.cancel(waiting))
+        await until(lambda: daemon.service.get(waiting).state is FinetuneState.CANCELLED)
+        may_write.set()
+        await is_told.wait()
+        await daemon.service.cancel(running)
+        third = daemon.service.list()[-1].id
+        assert (await daemon.service.wait(third, WAITING)).state is FinetuneState.DONE
+        may_go_on.set()
+        await asyncio.gather(ordering, resuming)
+        assert (await cancelling).state is FinetuneState.CANCELLED
+        assert len(daemon.trainers) == 2
+
+
 async def test_an_adapter_that_was_finished_before_a_crash_is_not_trained_again(tmp_path: Path) -> None:
     async with run_finetuning(tmp_path) as daemon:
         done = await daemon.service.wait(await train(daemon), WAITING)
@@ -452,6 +518,22 @@ async def test_a_job_that_is_cancelled_while_the_daemon_stops_does_not_come_back
     async with run_finetuning(tmp_path) as daemon:
         assert daemon.service.get(job_id).state is FinetuneState.CANCELLED
         assert not daemon.workshop.checkpoint(job_id).exists()
+        assert not daemon.trainers
+
+
+async def test_a_cancelled_job_does_not_come_back_where_its_trainer_outlasts_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_CLOSE_S", 0.01)
+    async with run_finetuning(tmp_path, DeafTrainer(said=(step(1),))) as daemon:
+        job_id = await train(daemon)
+        await until_training(daemon, job_id)
+        cancelling = asyncio.create_task(daemon.service.cancel(job_id))
+        await until(lambda: job_id in daemon.service._unwanted)
+    with pytest.raises(OverloadedError):
+        await cancelling
+    async with run_finetuning(tmp_path) as daemon:
+        assert daemon.service.get(job_id).state is FinetuneState.CANCELLED
         assert not daemon.trainers
 
 
@@ -512,3 +594,54 @@ async def test_jobs_that_are_no_longer_listed_leave_no_file(
             daemon.service.get(first)
         assert not log.exists()
         assert not daemon.workshop.checkpoint(first).exists()
+
+
+async def test_a_job_that_is_resumed_while_old_ones_are_forgotten_keeps_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_ENDED", 1)
+    async with run_finetuning(tmp_path, stuck()) as daemon:
+        first = await train(daemon)
+        await until_training(daemon, first)
+        await daemon.service.cancel(first, keeps_checkpoint=True)
+        await daemon.service.wait(await train(daemon), WAITING)
+        daemon.coming.append(stuck())
+        may_write, write = asyncio.Event(), daemon.service._journal.write
+
+        async def write_late(job: FinetuneJob) -> None:
+            await may_write.wait()
+            await write(job)
+
+        monkeypatch.setattr(daemon.service._journal, "write", write_late)
+        ordering = asyncio.create_task(train(daemon))
+        await until(daemon.service._queueing.locked)
+        resuming = asyncio.create_task(daemon.service.resume(first))
+        await asyncio.sleep(0)
+        may_write.set()
+        await ordering
+        assert (await resuming).is_open
+        assert daemon.workshop.checkpoint(first).exists()
+        assert first in {job.id for job in await daemon.service._journal.read()}
+
+
+async def test_an_adapter_goes_as_a_whole_also_when_who_removes_it_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_finetuning(tmp_path) as daemon:
+        adapter = (await daemon.service.wait(await train(daemon), WAITING)).adapter_id
+        has_begun, may_go_on, remove = threading.Event(), threading.Event(), adapters._remove
+
+        def remove_late(place: Path) -> None:
+            has_begun.set()
+            may_go_on.wait(WAITING)
+            remove(place)
+
+        monkeypatch.setattr(adapters, "_remove", remove_late)
+        removing = asyncio.create_task(daemon.adapters.remove(adapter))
+        await until(has_begun.is_set)
+        removing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await removing
+        may_go_on.set()
+        await until(lambda: not daemon.adapters.path(adapter).exists())
+        await until(lambda: daemon.adapters.find(adapter) is None)

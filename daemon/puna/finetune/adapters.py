@@ -72,12 +72,16 @@ class AdapterShelf:
     async def remove(self, adapter_id: str) -> AdapterRecord:
         """Remove an adapter with its file. Raises `NotFoundError`, and `StoreError` when the disk fails."""
         record = self.get(adapter_id)
+        # Shielded: who leaves meanwhile leaves no record without a file.
+        await asyncio.shield(self._remove(adapter_id))
+        return record
+
+    async def _remove(self, adapter_id: str) -> None:
         try:
             await asyncio.to_thread(_remove, self._place(adapter_id))
         except OSError as error:
             raise StoreError(f"The adapter {adapter_id} cannot be removed now: {error.strerror}.") from error
         self._records.pop(adapter_id, None)
-        return record
 
     async def drop(self, adapter_id: str) -> None:
         """Remove the place of an adapter that did not come to be; one with a record stays."""

@@ -22,7 +22,7 @@ from puna.engine.trainer_protocol import (
 from puna.errors import WorkerDiedError, error_of_kind
 
 _GRACE_S = 5.0
-"""How long a trainer may take to end once its pipe is closed."""
+"""How long a trainer may take to read the word to stop, and to end once its pipe is closed."""
 _CANCEL_S = 60.0
 """How long the step that runs, and writing a checkpoint, may take once the training is not wanted any more."""
 _KILLED = "signal 9 "
@@ -83,8 +83,9 @@ class Course:
         """Ask the trainer to stop after the running step, and kill it where it does not."""
         if self._killing is None:
             self._killing = asyncio.get_running_loop().call_later(_CANCEL_S, self._process.kill)
-        with contextlib.suppress(OSError):  # it is gone already
-            await self._process.tell([Cancel(keeps_checkpoint)])
+        with contextlib.suppress(OSError):  # it is gone already, or reads nothing now
+            async with asyncio.timeout(_GRACE_S):
+                await self._process.tell([Cancel(keeps_checkpoint)])
 
     async def close(self) -> None:
         """End the child. Idempotent."""

@@ -209,6 +209,9 @@ class FinetuneService:
             if pending:
                 self._worker.cancel()
                 await asyncio.wait([self._worker])
+                for job in self.list():
+                    if job.is_open and job.id in self._unwanted:  # its trainer outlasted the stop
+                        await self._end(job.id, FinetuneState.CANCELLED, error=CANCELLED)
 
     # The task
 
@@ -343,7 +346,9 @@ class FinetuneService:
 
     async def _withdraw(self, job_id: str) -> None:
         async with self._queueing:
-            await self._end(job_id, FinetuneState.CANCELLED, error=CANCELLED)
+            if self.get(job_id).state in (FinetuneState.QUEUED, FinetuneState.CANCELLED):
+                self._change(job_id, state=FinetuneState.CANCELLED)  # again: a resume may have come between
+                await self._end(job_id, FinetuneState.CANCELLED, error=CANCELLED)
 
     def _change(self, job_id: str, **changes: object) -> None:
         self._roster.change(job_id, **changes)
@@ -359,12 +364,13 @@ class FinetuneService:
             _log.warning("the state of fine-tuning %s is not kept: %s", job_id, error.message)
 
     async def _forget_old(self) -> None:
-        ended = [job.id for job in self.list() if not job.is_open]
-        surplus = ended[: max(0, len(ended) - MAX_ENDED)]
-        self._roster.remove(surplus)  # all at once, so that none of them is resumed meanwhile
-        if surplus:
-            await self._workshop.forget(surplus)
-            await self._journal.remove(surplus)
+        async with self._queueing:  # so that none of them is resumed meanwhile
+            ended = [job.id for job in self.list() if not job.is_open]
+            surplus = ended[: max(0, len(ended) - MAX_ENDED)]
+            self._roster.remove(surplus)
+            if surplus:
+                await self._workshop.forget(surplus)
+                await self._journal.remove(surplus)
 
     def _check_room(self) -> None:
         self._check_taking()
