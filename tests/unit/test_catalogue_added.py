@@ -1,14 +1,16 @@
 """Files that are added by their path: listed where they lie, remembered, and forgotten."""
 
+import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fakes import gguf_files as fake
 from fakes.gguf_files import model_file
 from fakes.hub_cache import cache_file, set_ref
-from puna.domain.models import ModelSource
+from puna.domain.models import ModelEntry, ModelSource
 from puna.errors import InvalidRequestError, ModelLoadError, ModelNotFoundError
 from puna.models import added
 from puna.models.added import AddedFiles
@@ -54,6 +56,30 @@ async def test_an_added_file_can_have_a_name_of_its_own(state: StateFile, tmp_pa
     assert (await models.add(path, "helper")).id == "helper"
     assert await ids_of(start(state)) == ["demo", "helper"]
     assert (await models.find(str(path))).id == "helper"
+
+
+async def test_a_name_that_two_files_get_at_the_same_time_is_that_of_one(
+    state: StateFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = start(state)
+    paths = [model_file().write(tmp_path / f"{name}.gguf") for name in "ab"]
+    both = asyncio.Barrier(2)
+    add = AddedFiles.add
+
+    async def add_with_the_other(self: AddedFiles, *file: Any, **details: Any) -> None:
+        await both.wait()
+        await add(self, *file, **details)
+
+    monkeypatch.setattr(AddedFiles, "add", add_with_the_other)
+    async with asyncio.timeout(60):
+        outcomes = await asyncio.gather(
+            *(models.add(path, "helper") for path in paths), return_exceptions=True
+        )
+    [refusal] = [each for each in outcomes if isinstance(each, BaseException)]
+    assert isinstance(refusal, InvalidRequestError)
+    assert "helper is the name of a model" in refusal.message
+    [entry] = [each for each in outcomes if isinstance(each, ModelEntry)]
+    assert (await start(state).find("helper")).path == entry.path
 
 
 async def test_two_files_of_one_name_get_different_ids(state: StateFile, tmp_path: Path) -> None:

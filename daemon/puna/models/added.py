@@ -32,14 +32,17 @@ class AddedFiles:
     def __contains__(self, model_id: str) -> bool:
         return model_id in self._paths
 
-    async def add(self, model_id: str, path: Path) -> None:
-        """Remember a file under an id, under no other one from now on.
+    async def add(self, model_id: str, path: Path, *, is_new: bool) -> None:
+        """Remember a file under an id, under no other one from now on; an id that `is_new` must be that of no other.
 
-        Raises `InvalidRequestError` where there are too many; `StoreError` where it cannot be kept.
+        Raises `InvalidRequestError` for another file's id and where there are too many; `StoreError` where it cannot be
+        kept.
         """
 
         def change(paths: dict[str, str]) -> dict[str, str]:
             others = {known: there for known, there in paths.items() if there != str(path)}
+            if is_new and model_id in others:
+                raise taken(model_id)
             if len(others) >= MAX_ADDED and model_id not in others:
                 raise InvalidRequestError(
                     f"There are {MAX_ADDED} added files already; forget one, or add the folder to model_folders."
@@ -62,3 +65,8 @@ class AddedFiles:
             paths = change(self._paths)
             await asyncio.to_thread(self._state_file.update, lambda state: replace(state, added_files=paths))
             self._paths = paths
+
+
+def taken(model_id: str) -> InvalidRequestError:
+    """Return the error for a name that is that of a model already."""
+    return InvalidRequestError(f"`name` must be a new one: {model_id} is the name of a model.", field="name")

@@ -15,7 +15,7 @@ from puna.errors import InvalidRequestError, ModelLoadError, ModelNotFoundError,
 from puna.hub.cache import RepoFolder, commit_of
 from puna.hub.names import DEFAULT_REVISION
 from puna.models.adapters import AdaptedModels, expect_usable
-from puna.models.added import AddedFiles
+from puna.models.added import AddedFiles, taken
 from puna.models.gguf.defect import file_label, quote
 from puna.models.inspection import Inspected, Inspector, NotAModelError
 from puna.models.known import KnownModels, Wanted
@@ -200,7 +200,7 @@ class LocalCatalogue:
         model_id = name or entry.id
         if model_id != entry.id:
             self._check_free(model_id)
-        await self._added.add(model_id, entry.files[0])
+        await self._added.add(model_id, entry.files[0], is_new=model_id != entry.id)
         self._opened.forget(entry.id)
         return self._expect(await self.refresh(), model_id, None)
 
@@ -328,9 +328,7 @@ class LocalCatalogue:
         if not is_presentable(model_id) or path_in(model_id) is not None:
             raise InvalidRequestError("`name` must be a short text such as my-model.", field="name")
         if self._is_taken(model_id) or model_id in self._aliases:
-            raise InvalidRequestError(
-                f"`name` must be a new one: {model_id} is the name of a model.", field="name"
-            )
+            raise taken(model_id)
 
     def _tell(self, message: str) -> None:
         """Log a message once."""
