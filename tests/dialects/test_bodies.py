@@ -10,9 +10,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.streams import StreamReader
+from aiohttp.test_utils import make_mocked_request
 
 from fakes.running_daemon import RunningDaemon, run_daemon, until
 from puna.api import body as body_module
+from puna.api.body import read_body
+from puna.api.exchange import Exchange, begin_exchange
+from puna.api.head import head_of
+from puna.api.locallab.routes import DIALECT
 from puna.config import Settings
 
 LIMIT = 4096
@@ -118,6 +125,29 @@ async def test_large_bodies_have_a_bound_together_and_small_ones_always_room(
         writer.write(head + large)
         assert (await read_answer(reader))[0] == 200
     await until(lambda: room.held_bytes == 0)
+
+
+@pytest.mark.parametrize("turns", range(10))
+async def test_whoever_leaves_while_the_body_is_read_is_not_answered(
+    daemon: RunningDaemon, turns: int
+) -> None:
+    """All of it is there; how far reading is shows in turns of the loop."""
+    loop = asyncio.get_running_loop()
+    content = StreamReader(BaseProtocol(loop), 2**16, loop=loop)
+    request = make_mocked_request("POST", "/generate", payload=content, app=daemon.app)
+    begin_exchange(
+        request,
+        Exchange(head=head_of(request), dialect=DIALECT, route=None, body_limit_bytes=LIMIT, number=1),
+    )
+    reading = asyncio.create_task(read_body(request))
+    await asyncio.sleep(0)
+    content.feed_data(b"{}")
+    content.feed_eof()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    is_cancelled = reading.cancel()
+    await asyncio.wait([reading])
+    assert reading.cancelled() == is_cancelled
 
 
 async def test_a_packed_body_is_read_and_a_damaged_one_refused(client: aiohttp.ClientSession) -> None:

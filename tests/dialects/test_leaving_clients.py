@@ -137,6 +137,15 @@ async def test_a_client_that_leaves_is_told_so_whatever_shows_it_first(
     assert daemon.services.activity.answers == {("locallab", CLIENT_LEFT): 1}
 
 
+async def test_a_client_that_leaves_as_soon_as_it_has_asked_is_gone(daemon: RunningDaemon) -> None:
+    """The end of the connection comes right behind the body, while that is being read."""
+    for count in range(1, 11):
+        with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+            client.sendall(encode("/generate", {"prompt": "x"}))
+        await until(lambda: sum(daemon.services.activity.answers.values()) == count)  # noqa: B023
+    assert daemon.services.activity.answers == {("locallab", CLIENT_LEFT): 10}
+
+
 async def test_a_client_may_leave_right_after_the_end(
     daemon: RunningDaemon, caplog: pytest.LogCaptureFixture
 ) -> None:

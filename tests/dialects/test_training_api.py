@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fakes.running_daemon import ADMIN_TOKEN, RunningDaemon, run_daemon
+from fakes.running_daemon import ADMIN_TOKEN, RunningDaemon, run_daemon, until
 from puna.api.control import datasets
 from puna.config import Settings
 from puna.domain.datasets import SampleKind
 from puna.domain.finetune import AdapterRecord
 from puna.domain.training import TrainingSettings
+from puna.finetune.datasets.upload import Upload
 from puna.keys.identity import Scope
 
 CSV = "text,label\n" + "".join(f"text {i},{'red' if i % 2 else 'blue'}\n" for i in range(20))
@@ -118,6 +120,34 @@ async def test_an_upload_without_a_file_or_cut_short_leaves_nothing(daemon: Runn
     cut = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\ntext,label\r\na,b'
     await ask(daemon, "POST", "datasets", 400, data=cut, headers=headers)
     assert not list(daemon.services.paths.dataset_dir.iterdir())
+
+
+async def test_a_client_that_leaves_while_an_upload_is_begun_leaves_nothing(
+    daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow disk, the file may be made after the client has left."""
+    store, folder = daemon.services.datasets, daemon.services.paths.dataset_dir
+    is_beginning, may_begin, has_begun = threading.Event(), threading.Event(), threading.Event()
+    begin = store.begin
+
+    def begin_slowly(**how: Any) -> Upload:
+        is_beginning.set()
+        assert may_begin.wait(60)
+        begun = begin(**how)
+        has_begun.set()
+        return begun
+
+    monkeypatch.setattr(store, "begin", begin_slowly)
+    leaving = asyncio.create_task(ask(daemon, "POST", "datasets", data=upload(CSV.encode())))
+    assert await asyncio.to_thread(is_beginning.wait, 60)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    activity = daemon.services.activity
+    await until(lambda: not activity.open_requests or any(task.cancelling() for task in asyncio.all_tasks()))
+    may_begin.set()
+    assert await asyncio.to_thread(has_begun.wait, 60)
+    await until(lambda: not activity.open_requests)
+    assert not list(folder.iterdir())
 
 
 FILE = b'Content-Disposition: form-data; name="file"; filename="a.csv"'

@@ -1,7 +1,7 @@
 """System instructions that people set for all models or for one; remembered over restarts."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -26,16 +26,19 @@ class Instructions:
 
     async def set_text(self, model_id: str | None, text: str) -> None:
         """Set the instructions of one model, or of all when None. Raises `StoreError`."""
-        async with self._lock:
-            await self._keep({**self._texts, model_id or _GLOBAL: text})
+        await asyncio.shield(self._change(lambda texts: {**texts, model_id or _GLOBAL: text}))
 
     async def reset(self, model_id: str | None) -> None:
         """Forget the instructions of one model, or all when None. Raises `StoreError`."""
-        async with self._lock:
-            await self._keep(
-                {name: text for name, text in self._texts.items() if model_id and name != model_id}
-            )
 
-    async def _keep(self, texts: dict[str, str]) -> None:
-        await asyncio.to_thread(self._state_file.update, lambda state: replace(state, instructions=texts))
-        self._texts = texts
+        def change(texts: dict[str, str]) -> dict[str, str]:
+            return {name: text for name, text in texts.items() if model_id and name != model_id}
+
+        await asyncio.shield(self._change(change))
+
+    async def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        """Change what is known and written, one after the other; who leaves meanwhile does not stop it half-way."""
+        async with self._lock:
+            texts = change(self._texts)
+            await asyncio.to_thread(self._state_file.update, lambda state: replace(state, instructions=texts))
+            self._texts = texts

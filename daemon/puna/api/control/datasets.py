@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from puna.api.encoding import encode_json
 from puna.api.exchange import exchange_of
 from puna.api.responses import json_response
 from puna.domain.datasets import Dataset, DatasetFormat
-from puna.errors import InvalidRequestError
+from puna.errors import InvalidRequestError, PunaError
 from puna.finetune.datasets.failures import DatasetRefusedError
 from puna.finetune.datasets.inline import write_texts
 from puna.finetune.datasets.shelf import CHUNK_BYTES
@@ -76,24 +77,30 @@ async def remove_dataset(request: web.Request) -> web.Response:
 
 async def _take_upload(request: web.Request) -> Dataset:
     await invite_body(request)
-    upload: Upload | None = None
+    begun: asyncio.Task[Upload] | None = None
     stated: DatasetFormat | None = None
     try:
         # To the closing boundary: a body that ends before it was cut short.
         async for part in _read_parts(request):
             if part.name == "format":
                 stated = await _read_format(part)
-            elif part.name == "file" and upload is None:
+            elif part.name == "file" and begun is None:
                 begin = partial(_datasets(request).begin, name=part.filename or "", stated=stated)
-                upload = await asyncio.to_thread(begin)
-                await _write_part(part, upload)
-        if upload is None:
+                begun = asyncio.create_task(asyncio.to_thread(begin))
+                await _write_part(part, await asyncio.shield(begun))
+        if begun is None:
             raise InvalidRequestError("The upload has no field `file`.", field="file")
-        return await asyncio.to_thread(upload.finish)
+        return await asyncio.to_thread(begun.result().finish)
     finally:
-        if upload is not None:
+        if begun is not None:
             # Shielded: a client that leaves must leave nothing behind.
-            await asyncio.shield(asyncio.to_thread(upload.abort))
+            await asyncio.shield(_give_up(begun))
+
+
+async def _give_up(begun: asyncio.Task[Upload]) -> None:
+    """Leave nothing of an upload that is not finished; one that could not be begun has left nothing."""
+    with suppress(PunaError):
+        await asyncio.to_thread((await begun).abort)
 
 
 async def _read_parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
@@ -122,7 +129,8 @@ async def _read_format(part: BodyPartReader) -> DatasetFormat:
 async def _read(step: Coroutine[Any, Any, _T]) -> _T:
     """Return what a step of reading gives. Raises `BodyStalledError`, and `InvalidRequestError` for no sound form."""
     try:
-        return await asyncio.wait_for(step, BODY_STALL_S)
+        async with asyncio.timeout(BODY_STALL_S):
+            return await step
     except TimeoutError as error:
         raise BodyStalledError("The upload did not arrive in time.") from error
     except _FAILURES as error:
