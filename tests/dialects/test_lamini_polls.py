@@ -124,3 +124,13 @@ def test_a_request_that_is_sent_again_finds_its_result(polls: Polls) -> None:
     polls.forget_request(poll)
     assert polls.find_again(b"request", "a") is None
     assert polls.find(poll.id, "a") is poll
+
+
+def test_a_request_that_is_sent_again_after_its_result_has_gone_begins_anew(
+    polls: Polls, clock: Clock
+) -> None:
+    poll = polls.add("a", 1, is_stream=True, fingerprint=b"request")
+    poll.progress.finish(0, END)
+    clock.now = MAX_AGE_S + 1
+    assert polls.find_again(b"request", "a") is None
+    assert len(polls) == 0

@@ -1,6 +1,7 @@
 """Lamini over HTTP: whole answers, polled streams and batches, failures with its own statuses."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any
 
@@ -10,13 +11,21 @@ import pytest
 import puna
 from fakes.asking import get, post
 from fakes.running_daemon import RunningDaemon, until
-from fakes.scripted_model import Script, ScriptedLauncher, text_of
+from fakes.scripted_model import Script, ScriptedLauncher, ScriptedWorker, text_of
 from fakes.trap_text import TRAP, TRAP_TEXT
 from puna.api.lamini import polls as limits
 from puna.api.lamini.polls import POLLS
 from puna.api.lamini.progress import Progress
 from puna.domain.constraint import JsonSchemaConstraint
-from puna.domain.generation import FinishReason, GenerationRequest, Priority
+from puna.domain.generation import (
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationRequest,
+    Priority,
+    TextDelta,
+    Usage,
+)
 from puna.errors import (
     ContextOverflowError,
     GenerationError,
@@ -55,6 +64,14 @@ async def poll(client: aiohttp.ClientSession, path: str) -> list[dict[str, Any]]
         while not answers or not answers[-1] or None in answers[-1]["finish_reason"]:
             answers.append(await get(client, path))
     return answers
+
+
+async def text_for_old_client(client: aiohttp.ClientSession) -> str:
+    """Send the request again and again, until its text is whole."""
+    async with asyncio.timeout(60):
+        while (answer := await post(client, OLD_STREAM, ASK))["status"] == [False]:
+            await asyncio.sleep(0)
+    return str(answer["data"][0]["output"])
 
 
 def progresses(daemon: RunningDaemon) -> list[Progress]:
@@ -280,6 +297,36 @@ async def test_old_clients_send_the_request_again(
         assert texts[-1] == TRAP_TEXT
     assert len(daemon.worker.requests) == 2
     assert (await post(keyed, OLD_STREAM, ASK | {"server": "nope"}, status=404))["detail"]
+
+
+async def test_a_failure_is_told_once_to_old_clients_which_send_the_request_again(
+    daemon: RunningDaemon, keyed: aiohttp.ClientSession
+) -> None:
+    daemon.launcher.broken["demo"] = "demo.gguf cannot be run now."
+    refused = await post(keyed, OLD_STREAM, ASK, status=500)
+    assert refused["detail"] == "demo.gguf cannot be run now."
+    daemon.launcher.broken.clear()
+    await daemon.services.residency.load("demo")
+    assert await text_for_old_client(keyed) == "Hello world"
+
+
+async def test_a_stream_that_was_given_up_begins_anew_for_old_clients(
+    daemon: RunningDaemon, keyed: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_gone = asyncio.Event()
+
+    async def generate(_: ScriptedWorker, __: GenerationRequest) -> AsyncGenerator[GenerationEvent]:
+        await is_gone.wait()
+        yield TextDelta("Hello")
+        yield Finished(FinishReason.STOP, Usage(5, 1))
+
+    monkeypatch.setattr(ScriptedWorker, "generate", generate)
+    with monkeypatch.context() as patch:
+        await post(keyed, OLD_STREAM, ASK)
+        patch.setattr(limits, "STREAM_PATIENCE_S", -1.0)
+        is_gone.set()
+        await until(lambda: all(progress.is_over for progress in progresses(daemon)))
+    assert await text_for_old_client(keyed) == "Hello"
 
 
 async def test_what_is_polled_ends_with_the_application(

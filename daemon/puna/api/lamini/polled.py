@@ -52,7 +52,7 @@ async def stream_again(request: web.Request) -> web.Response:
     """POST /v1/streaming_completions: the text so far, for clients up to 2.1.8, which send all of it with each poll.
 
     Some send `server` back, which is the id, and some do not: those are known by their request, until it is
-    told that the text is whole.
+    told that the text is whole, or why there is none.
     """
     body = STREAMING.parse(await read_body(request))
     owner, polls = _owner_of(request), polls_of(request)
@@ -73,6 +73,7 @@ async def stream_again(request: web.Request) -> web.Response:
 async def _answer_with_id(request: web.Request, *, is_stream: bool) -> web.Response:
     poll = _begin(request, COMPLETION.parse(await read_body(request)), is_stream=is_stream)
     await poll.progress.wait_accepted()
+    poll.progress.check()
     return json_response(PolledIdReply(poll.id))
 
 
@@ -128,6 +129,7 @@ async def _follow(lease: Lease, generation: GenerationRequest, index: int, poll:
     async with aclosing(lease.generate(generation)) as events:
         async for event in events:
             if polls.is_abandoned(poll):
+                polls.forget_request(poll)
                 raise NotFoundError("Nobody asked for this stream any more, so it was ended.")
             match event:
                 case TextDelta(text):

@@ -81,9 +81,11 @@ class Polls:
 
     def find_again(self, fingerprint: bytes, owner: str) -> Poll | None:
         """Return the owner's one that began with the same request."""
+        self._drop_old()
         for poll in self._polls.values():
             if poll.fingerprint == fingerprint and poll.owner == owner:
-                return self.find(poll.id, owner)
+                self.note_interest(poll)
+                return poll
         return None
 
     def note_interest(self, poll: Poll) -> None:

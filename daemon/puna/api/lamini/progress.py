@@ -54,9 +54,8 @@ class Progress:
         return done
 
     async def wait_accepted(self) -> None:
-        """Wait until a model is ready for the request. Raises the error that came instead."""
+        """Wait until a model is ready for the request, or an error has come instead."""
         await self._accepted.wait()
-        self.check()
 
     def check(self) -> None:
         """Raise what ended the request, if it failed."""
