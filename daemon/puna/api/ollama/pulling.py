@@ -18,7 +18,6 @@ from puna.api.ollama.schema import NAME
 from puna.api.responses import json_response
 from puna.api.streaming import NDJSON, send_chunks
 from puna.domain.downloads import Download, FileProgress
-from puna.downloads.pulling import ON_DISK
 from puna.errors import ModelNotFoundError
 
 _LONG_S = 7 * 86_400.0
@@ -68,7 +67,6 @@ async def _tell(context: Context, begun: Download, exchange: Exchange) -> AsyncG
             if told.get(reply.digest or "") != reply:
                 told[reply.digest or ""] = reply
                 yield _line(reply)
-    await wait_for(context, begun, 0)  # raises what stopped it
     yield _line(StatusReply("verifying sha256 digest"))
     yield _line(StatusReply("writing manifest"))
     exchange.is_complete = True
@@ -76,16 +74,16 @@ async def _tell(context: Context, begun: Download, exchange: Exchange) -> AsyncG
 
 
 async def _news(context: Context, begun: Download) -> AsyncGenerator[Download]:
-    """Yield a download as it goes, until it goes on no more by itself."""
+    """Yield a download as it goes, until it is done. Raises what stopped it, unless it has gone on meanwhile."""
     yield begun
-    if begun.id == ON_DISK:
-        return
-    with context.hub.downloads.listen() as news:
-        async for download in news:
-            if download.id == begun.id:
-                yield download
-                if not download.is_open:
-                    return
+    while (download := await wait_for(context, begun, 0)).is_open:
+        with context.hub.downloads.listen() as news:
+            async for each in news:
+                if each.id == begun.id:
+                    yield each
+                    if not each.is_open:
+                        break
+    yield download
 
 
 def progress_lines(download: Download) -> Iterator[PullReply]:
