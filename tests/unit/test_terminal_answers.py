@@ -623,6 +623,24 @@ def test_what_is_waited_for_is_the_load_with_its_progress() -> None:
     assert ChatDaemon(lambda: endpoint).waiting_for("big") == "waiting ..."
 
 
+def test_a_glance_at_what_an_answer_waits_for_looks_for_no_daemon() -> None:
+    """To find one may take half a minute where it is busy; neither text nor Ctrl-C would be seen meanwhile."""
+    found: list[Endpoint] = []
+
+    def find() -> Endpoint:
+        found.append(endpoint)
+        return endpoint
+
+    loading = b'{"models":[{"id":"big","state":"loading","progress":0.425}]}'
+    with daemon({CHAT: (200, [CHUNK]), "/puna/v1/status": (200, [loading])}) as (endpoint, _):
+        models = ChatDaemon(find)
+        stream = models.answer(TALK)
+        assert models.waiting_for("big") == "loading big, 42% ..."
+        stream.close()
+    assert models.waiting_for("big") == "waiting ..."
+    assert len(found) == 1
+
+
 def test_warming_up_asks_for_no_text_and_fails_in_silence() -> None:
     with daemon({"/api/generate": (500, [b"{}"])}) as (endpoint, seen):
         ChatDaemon(lambda: endpoint).warm_up("demo")

@@ -62,6 +62,8 @@ class ChatDaemon:
 
     def __init__(self, find: FindDaemon) -> None:
         self._find = find
+        self._asked: Endpoint | None = None
+        """Where the last answer comes from."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -71,7 +73,8 @@ class ChatDaemon:
     def answer(self, conversation: Conversation) -> AnswerStream:
         """Ask for the next turn."""
         body = encode_request(conversation)
-        return AnswerStream(open_stream(self._find(), "POST", "/v1/chat/completions", body))
+        self._asked = self._find()
+        return AnswerStream(open_stream(self._asked, "POST", "/v1/chat/completions", body))
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the models that can run."""
@@ -87,16 +90,14 @@ class ChatDaemon:
             raise
         return True
 
-    def resident(self, name: str, timeout_s: float = 10.0) -> LoadingModel | None:
+    def resident(self, name: str) -> LoadingModel | None:
         """Return the model of a name where it is in memory, or the one that is being loaded."""
-        models = ask(self._find(), "GET", "/puna/v1/status", _Status, timeout_s=timeout_s).models
-        found = [model for model in models if model.id == name]
-        return next(iter(found or [model for model in models if model.state == "loading"]), None)
+        return _find_resident(self._find(), name)
 
     def waiting_for(self, name: str) -> str:
-        """Return what keeps an answer of a model, for the user; never raises."""
+        """Return what keeps an answer of a model, for the user; a glance that starts no daemon, and never raises."""
         try:
-            model = self.resident(name, timeout_s=_GLANCE_S)
+            model = _find_resident(self._asked or self._find(), name, timeout_s=_GLANCE_S)
         except PunaError:
             model = None
         if model is not None and model.state == "loading":
@@ -120,3 +121,9 @@ def list_models(endpoint: Endpoint, timeout_s: float = 10.0) -> tuple[str, ...]:
     """Return the names of the models that can run. Raises `PunaError`."""
     found = ask(endpoint, "GET", "/v1/models", _Models, timeout_s=timeout_s)
     return tuple(model.id for model in found.data)
+
+
+def _find_resident(endpoint: Endpoint, name: str, timeout_s: float = 10.0) -> LoadingModel | None:
+    models = ask(endpoint, "GET", "/puna/v1/status", _Status, timeout_s=timeout_s).models
+    found = [model for model in models if model.id == name]
+    return next(iter(found or [model for model in models if model.state == "loading"]), None)
