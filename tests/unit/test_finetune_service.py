@@ -45,6 +45,7 @@ from puna.errors import (
     ModelTooLargeError,
     NotFoundError,
     OverloadedError,
+    StoreError,
 )
 from puna.finetune import adapters, course, service
 
@@ -622,6 +623,21 @@ async def test_a_job_that_is_resumed_while_old_ones_are_forgotten_keeps_its_chec
         assert (await resuming).is_open
         assert daemon.workshop.checkpoint(first).exists()
         assert first in {job.id for job in await daemon.service._journal.read()}
+
+
+async def test_an_order_is_taken_also_where_old_jobs_cannot_be_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_ENDED", 1)
+
+    async def fail(_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    async with run_finetuning(tmp_path) as daemon:
+        for _ in range(2):
+            await daemon.service.wait(await train(daemon), WAITING)
+        monkeypatch.setattr(daemon.service._journal, "remove", fail)
+        assert (await daemon.service.wait(await train(daemon), WAITING)).state is FinetuneState.DONE
 
 
 async def test_an_adapter_goes_as_a_whole_also_when_who_removes_it_leaves(

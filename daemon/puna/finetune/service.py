@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from puna.domain.finetune import (
 )
 from puna.domain.training import TrainingPlan
 from puna.engine.trainer_protocol import Checkpointed, Evaluated, FromTrainer, Prepared, Stepped
-from puna.errors import DaemonError, InvalidRequestError, OverloadedError, PunaError
+from puna.errors import DaemonError, InvalidRequestError, OverloadedError, PunaError, StoreError
 from puna.finetune.course import CourseCancelledError, TrainerDiedError
 from puna.finetune.endings import CANCELLED, UNEXPECTED, to_event
 from puna.finetune.journal import Journal
@@ -370,7 +370,8 @@ class FinetuneService:
             self._roster.remove(surplus)
             if surplus:
                 await self._workshop.forget(surplus)
-                await self._journal.remove(surplus)
+                with suppress(StoreError):  # the order that made them surplus is taken all the same
+                    await self._journal.remove(surplus)
 
     def _check_room(self) -> None:
         self._check_taking()
