@@ -1,13 +1,16 @@
 """What the program remembers between runs, as against what the user wants (`puna.config`)."""
 
+import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from puna.errors import DaemonError, StoreError
 from puna.files import make_private_folder, write_private
@@ -81,3 +84,32 @@ class StateFile:
             )
             raise DaemonError(message) from failure
         _log.warning("%s is damaged (%s): put aside as %s, started anew", self._path, error, aside.name)
+
+
+class StateTable:
+    """One table of the state, as it is on the disk. One for the daemon; used from the event loop only."""
+
+    def __init__(
+        self,
+        file: StateFile,
+        name: Literal["instructions", "nicknames", "added_files"],
+        entries: Mapping[str, str],
+    ) -> None:
+        """`entries` are those of `State` as read at the start."""
+        self.entries = dict(entries)
+        self._file = file
+        self._name = name
+        self._lock = asyncio.Lock()
+
+    async def change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        """Change what is known and written, one after the other; who leaves meanwhile does not stop it half-way.
+
+        Raises `StoreError`, and what `change` raises; all is as before then.
+        """
+        await asyncio.shield(self._change(change))
+
+    async def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        async with self._lock:
+            entries = change(self.entries)
+            await asyncio.to_thread(self._file.update, lambda state: replace(state, **{self._name: entries}))
+            self.entries = entries

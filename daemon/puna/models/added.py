@@ -1,13 +1,10 @@
 """GGUF files that people added by their path: linked, not copied, and remembered until they are forgotten."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from puna.errors import InvalidRequestError
-from puna.state import StateFile
+from puna.state import StateFile, StateTable
 
 MAX_ADDED = 1000
 
@@ -20,17 +17,15 @@ class AddedFiles:
 
     def __init__(self, state_file: StateFile, added: Mapping[str, str]) -> None:
         """`added` are `State.added_files` as read at the start."""
-        self._state_file = state_file
-        self._paths = dict(added)
-        self._lock = asyncio.Lock()
+        self._paths = StateTable(state_file, "added_files", added)
 
     @property
     def paths(self) -> Mapping[str, Path]:
         """The files by id, in the order in which they were added."""
-        return {model_id: Path(path) for model_id, path in self._paths.items()}
+        return {model_id: Path(path) for model_id, path in self._paths.entries.items()}
 
     def __contains__(self, model_id: str) -> bool:
-        return model_id in self._paths
+        return model_id in self._paths.entries
 
     async def add(self, model_id: str, path: Path, *, is_new: bool) -> None:
         """Remember a file under an id, under no other one from now on; an id that `is_new` must be that of no other.
@@ -49,7 +44,7 @@ class AddedFiles:
                 )
             return {**others, model_id: str(path)}
 
-        await asyncio.shield(self._change(change))
+        await self._paths.change(change)
 
     async def forget(self, model_id: str) -> None:
         """Forget a file; it stays where it is. Errors as `add`."""
@@ -57,14 +52,7 @@ class AddedFiles:
         def change(paths: dict[str, str]) -> dict[str, str]:
             return {known: path for known, path in paths.items() if known != model_id}
 
-        await asyncio.shield(self._change(change))
-
-    async def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
-        """Change what is known and written, one after the other; who leaves meanwhile does not stop it half-way."""
-        async with self._lock:
-            paths = change(self._paths)
-            await asyncio.to_thread(self._state_file.update, lambda state: replace(state, added_files=paths))
-            self._paths = paths
+        await self._paths.change(change)
 
 
 def taken(model_id: str) -> InvalidRequestError:

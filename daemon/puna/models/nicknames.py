@@ -1,14 +1,11 @@
 """Other names for models: those of the setting `model_aliases`, and those that people give while the daemon runs."""
 
-import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping
-
-from msgspec.structs import replace
+from collections.abc import Iterator, Mapping
 
 from puna.domain.models import ModelEntry, ModelSource
 from puna.errors import InvalidRequestError
-from puna.state import StateFile
+from puna.state import StateFile, StateTable
 
 MAX_NICKNAMES = 1000
 _IDS_CHANGE = frozenset({ModelSource.FOLDER, ModelSource.LM_STUDIO, ModelSource.LLAMA_CPP, ModelSource.NAMED})
@@ -24,20 +21,18 @@ class Nicknames(Mapping[str, str]):
 
     def __init__(self, state_file: StateFile, given: Mapping[str, str], fixed: Mapping[str, str]) -> None:
         """`given` are `State.nicknames` as read at the start; `fixed`, those of the settings, win over them."""
-        self._state_file = state_file
-        self._given = dict(given)
+        self._given = StateTable(state_file, "nicknames", given)
         self._fixed = fixed
-        self._lock = asyncio.Lock()
 
     def __getitem__(self, name: str) -> str:
-        return self._fixed[name] if name in self._fixed else self._given[name]
+        return self._fixed[name] if name in self._fixed else self._given.entries[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from self._fixed
-        yield from (name for name in self._given if name not in self._fixed)
+        yield from (name for name in self._given.entries if name not in self._fixed)
 
     def __len__(self) -> int:
-        return len(self._fixed.keys() | self._given.keys())
+        return len(self._fixed.keys() | self._given.entries.keys())
 
     async def give(self, name: str, entry: ModelEntry) -> None:
         """Let a name stand for a model, also where it stood for another one.
@@ -57,7 +52,7 @@ class Nicknames(Mapping[str, str]):
                 raise InvalidRequestError(f"There are {MAX_NICKNAMES} names already; delete one first.")
             return {**given, name: target}
 
-        await asyncio.shield(self._change(change))
+        await self._given.change(change)
 
     async def take_back(self, name: str) -> None:
         """Forget a name that was given. Errors as `give`."""
@@ -66,15 +61,8 @@ class Nicknames(Mapping[str, str]):
         def change(given: dict[str, str]) -> dict[str, str]:
             return {each: target for each, target in given.items() if each != name}
 
-        await asyncio.shield(self._change(change))
+        await self._given.change(change)
 
     def _check_free(self, name: str) -> None:
         if name in self._fixed:
             raise InvalidRequestError(f"{name} is set in model_aliases; change that setting.")
-
-    async def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
-        """Change what is known and written, one after the other; who leaves meanwhile does not stop it half-way."""
-        async with self._lock:
-            given = change(self._given)
-            await asyncio.to_thread(self._state_file.update, lambda state: replace(state, nicknames=given))
-            self._given = given
