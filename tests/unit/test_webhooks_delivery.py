@@ -88,6 +88,12 @@ def home(tmp_path: Path) -> Iterator[Home]:
     home.real.close()
 
 
+async def stall() -> Result:
+    """Receive nothing for longer than an attempt may take."""
+    await asyncio.sleep(20)
+    return SILENCE
+
+
 def tell(home: Home, story: Story) -> None:
     """Run a story with a started service, which is closed at its end."""
 
@@ -285,10 +291,6 @@ def test_retry_after_holds_over_a_restart(home: Home) -> None:
 
 def test_a_receiver_that_stalls_holds_up_nobody_else(home: Home) -> None:
     async def story(home: Home, service: WebhookService) -> None:
-        async def stall() -> Result:
-            await asyncio.sleep(20)
-            return SILENCE
-
         home.sender.script = lambda message: stall() if "bad" in message.url else Answered(status=200)
         for number in range(10):
             await home.add(service, f"http://127.0.0.1:{100 + number}/bad")
@@ -346,10 +348,6 @@ def test_a_restart_goes_on_where_the_schedule_was(home: Home) -> None:
 
 def test_an_attempt_that_a_stop_cut_off_is_made_again_with_the_same_id(home: Home) -> None:
     async def story(home: Home, service: WebhookService) -> None:
-        async def stall() -> Result:
-            await asyncio.sleep(20)
-            return SILENCE
-
         home.sender.script = lambda _: stall()
         webhook = await home.add(service)
         await service.publish(completed(home.organisation))
@@ -435,10 +433,6 @@ def test_a_disk_that_cannot_be_read_delays_and_costs_no_attempt(home: Home) -> N
 
 def test_a_deleted_webhook_is_told_nothing_more(home: Home) -> None:
     async def story(home: Home, service: WebhookService) -> None:
-        async def stall() -> Result:
-            await asyncio.sleep(20)
-            return SILENCE
-
         home.sender.script = lambda _: stall()
         webhook = await home.add(service)
         for number in range(4):
@@ -466,10 +460,6 @@ def test_a_deleted_webhook_is_told_nothing_more(home: Home) -> None:
 
 def test_a_client_that_leaves_while_it_deletes_a_webhook_stops_what_is_under_way_too(home: Home) -> None:
     async def story(home: Home, service: WebhookService) -> None:
-        async def stall() -> Result:
-            await asyncio.sleep(20)
-            return SILENCE
-
         home.sender.script = lambda _: stall()
         webhook = await home.add(service)
         await service.publish(completed(home.organisation))
